@@ -1,0 +1,21 @@
+//! The pure part of Oxcart: values, rules and protocol steps that need no network, clock, randomness or runtime.
+//!
+//! It owns the vocabulary every other crate speaks: [`Money`], typed ids, the bounded [`counter`], signed [`cursor`]s,
+//! RFC 9457 [`problem`]s, [`limits`] and [`shape`] (parsing a body and its JSON Schema from one type).
+//! It must never do I/O, read a clock, or touch a float.
+
+pub mod counter;
+pub mod cursor;
+pub mod id;
+pub mod limits;
+pub mod money;
+pub mod problem;
+pub mod shape;
+pub mod text;
+pub mod time;
+
+pub use id::{CartId, EventId, IntentId, OrderId, ProductId, ReservationId, UserId};
+pub use money::{Currency, Money};
+pub use problem::{Code, FieldError, Problem};
+pub use text::{CategoryPath, Country, Email, Sku, Slug};
+pub use time::Timestamp;

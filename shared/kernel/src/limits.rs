@@ -1,0 +1,50 @@
+//! Every limit in one place. A limit that AWS sets is asserted at compile time; each one that a client can meet stands
+//! in the OpenAPI through the type that carries it.
+
+use std::time::Duration;
+
+/// The largest request body a function accepts unless it says otherwise, in bytes.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// The largest body of a product, in bytes: it must fit a DynamoDB item together with its keys.
+pub const PRODUCT_BYTES: usize = 256 * 1024;
+/// The most items on a page.
+pub const PAGE_MAX: u32 = 100;
+/// Items on a page when the caller does not say.
+pub const PAGE_DEFAULT: u32 = 24;
+/// The most different SKUs in a cart.
+pub const CART_LINES: usize = 50;
+/// The most units of one SKU in a cart or an order.
+pub const LINE_QUANTITY: u32 = 999;
+/// The most variants a product has: each SKU is one action of the transaction that creates it.
+pub const VARIANTS: usize = 60;
+/// The deepest category path, in segments.
+pub const CATEGORY_DEPTH: usize = 5;
+/// The largest amount of money in minor units, far below where 64-bit sums of a cart could overflow.
+pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
+/// The most units one receipt or adjustment may move.
+pub const STOCK_QUANTITY: u32 = 1_000_000;
+/// How long an `Idempotency-Key` may be, in characters.
+pub const KEY_CHARS: usize = 255;
+/// How long stock is held for an order whose payment is under way.
+pub const HOLD: Duration = Duration::from_secs(10 * 60);
+/// The most holds on one counter: the item must stay small, for write units count the whole of it.
+pub const HOLDS_PER_COUNTER: usize = 2_000;
+/// How long a `done` mark stays on a counter before it may be pruned.
+pub const DONE_MARK: Duration = Duration::from_secs(15 * 60);
+/// The most marks one prune removes; an update expression may be 4 KB long.
+pub const PRUNE_BATCH: usize = 50;
+/// The longest delay SQS gives a message.
+pub const QUEUE_DELAY: Duration = Duration::from_secs(900);
+/// A guest's cart is dropped this long after its last change.
+pub const CART_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+// DynamoDB: an item is at most 400 KB, a transaction at most 100 actions, a batch read at most 100 keys.
+const _: () = assert!(PRODUCT_BYTES < 400 * 1024);
+const _: () = assert!(HOLDS_PER_COUNTER * 100 < 400 * 1024);
+// create-product: the product, its slug, its category leaf, a listing row per level and the root, and its SKUs;
+// update-product may remove as many rows as it adds.
+const _: () = assert!(VARIANTS + 4 + 2 * (CATEGORY_DEPTH + 1) <= 100);
+const _: () = assert!(CART_LINES <= 100 && PAGE_MAX <= 100);
+// SQS can wake the expiry of a hold exactly at its deadline.
+const _: () = assert!(HOLD.as_secs() <= QUEUE_DELAY.as_secs());
+const _: () = assert!(AMOUNT_MAX.checked_mul(1_000_000).is_some());
