@@ -1,0 +1,1 @@
+//! Stock that cannot be oversold.

@@ -1,0 +1,1 @@
+//! Orders: the decision record and its readers.

@@ -1,0 +1,25 @@
+//! What stands between Oxcart and AWS: configuration, clock, SDK clients, tables, queues, keys and secrets, each with the
+//! IAM grants that using it takes.
+//!
+//! It owns the one place where a client is built ([`Platform`]). For DynamoDB, SQS, KMS and Secrets Manager the SDK client
+//! itself is the port: local runs put an embedded engine under it as its HTTP client. It must never hold business rules.
+
+pub mod clock;
+pub mod config;
+pub mod grants;
+pub mod keys;
+pub mod platform;
+pub mod queue;
+pub mod table;
+mod tls;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::{Config, ConfigError};
+pub use grants::{Capability, Grant, Resource};
+pub use keys::{KeySpec, SecretSpec, Signer, SigningSecret};
+pub use platform::{LogSink, Platform};
+pub use queue::{Message, Queue, QueueSpec};
+pub use table::{DataError, IndexSpec, Item, Table, TableSpec};
+
+/// A future with its type erased, so that binaries only link what the libraries compiled.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

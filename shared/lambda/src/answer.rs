@@ -1,0 +1,157 @@
+//! From a reply or a problem to HTTP: sparse fields, `ETag` and 304, compression, headers.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use kernel::problem::Problem;
+use lambda_http::Body;
+use serde_json::{Map, Value};
+
+use crate::call::Cx;
+use crate::function::{Cache, Documented, Route};
+use crate::reply::Reply;
+
+/// A body smaller than this is not worth compressing.
+const COMPRESS_BYTES: usize = 1024;
+
+/// The names that `?fields=` may ask for: those of the first documented answer, or of its items when it is a page.
+pub(crate) fn field_names(documented: &Documented) -> Vec<String> {
+    let Some(schema) = documented.replies.iter().find_map(|(_, _, schema)| schema.as_ref()) else { return Vec::new() };
+    let resolve = |part: &Value| {
+        let path = part.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#'));
+        path.and_then(|path| schema.pointer(path)).cloned().unwrap_or_else(|| part.clone())
+    };
+    let item = schema.pointer("/properties/items/items").map(resolve).unwrap_or_else(|| schema.clone());
+    let properties = item.get("properties").and_then(Value::as_object);
+    properties.map(|all| all.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Applies `?fields=` and `If-None-Match` to a good answer.
+pub(crate) fn shaped(mut reply: Reply, cx: &Cx, known: &[String], read: bool) -> Result<Reply, Problem> {
+    let mut suffix = String::new();
+    if let (true, Some(asked)) = (read, cx.fields()) {
+        let names: Vec<&str> = asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.iter().any(|field| field == **name)) {
+            let detail = format!("`{unknown}` is not a field; known are {}", known.join(", "));
+            return Err(Problem::parameter("fields", detail).with("allowed", known));
+        }
+        reply.body = reply.body.map(|body| sparse(body, &names));
+        suffix = format!("-{}", &kernel::id::fingerprint(&[names.join(",").as_bytes()])[..8]);
+    }
+    if !read || !reply.status.is_success() {
+        if let Some(version) = reply.version {
+            reply = reply.header(header::ETAG, &format!("\"v{version}\""));
+        }
+        return Ok(reply);
+    }
+    let tag = match (reply.version, &reply.body) {
+        (Some(version), _) => format!("\"v{version}{suffix}\""),
+        (None, Some(body)) => format!("\"h{}\"", kernel::id::fingerprint(&[body.to_string().as_bytes()])),
+        (None, None) => return Ok(reply),
+    };
+    let known_already = cx.header("if-none-match").is_some_and(|seen| matches(seen, &tag));
+    let mut reply = reply.header(header::ETAG, &tag);
+    if known_already {
+        reply.status = StatusCode::NOT_MODIFIED;
+        reply.body = None;
+    }
+    Ok(reply)
+}
+
+/// Weak comparison with a list of tags, or `*` (RFC 9110 §13.1.2).
+fn matches(seen: &str, tag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    seen.trim() == "*" || seen.split(',').any(|one| bare(one) == tag)
+}
+
+/// The version in one of our tags: `"v3"`, `W/"v3"`, `"v3-…"`.
+pub(crate) fn version_of(tag: &str) -> Option<u64> {
+    let inner = tag.trim().trim_start_matches("W/").trim_matches('"');
+    inner.strip_prefix('v')?.split('-').next()?.parse().ok()
+}
+
+fn sparse(body: Value, names: &[&str]) -> Value {
+    let pick = |object: Map<String, Value>| -> Map<String, Value> {
+        object.into_iter().filter(|(name, _)| names.contains(&name.as_str())).collect()
+    };
+    match body {
+        Value::Object(mut page) if page.get("items").is_some_and(Value::is_array) => {
+            if let Some(Value::Array(items)) = page.get_mut("items") {
+                for item in items {
+                    if let Value::Object(object) = item {
+                        *object = pick(std::mem::take(object));
+                    }
+                }
+            }
+            Value::Object(page)
+        }
+        Value::Object(object) => Value::Object(pick(object)),
+        other => other,
+    }
+}
+
+/// The HTTP answer.
+pub(crate) fn response(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -> Response<Body> {
+    let mut headers = HeaderMap::new();
+    let (status, body) = match result {
+        Ok(reply) => {
+            headers.extend(reply.headers);
+            headers.entry(header::CACHE_CONTROL).or_insert_with(|| value(&route.cache.header()));
+            if reply.body.is_some() {
+                headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            }
+            (reply.status, reply.body.map(|body| body.to_string()))
+        }
+        Err(problem) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+            headers.insert(header::CACHE_CONTROL, value(&Cache::NoStore.header()));
+            if let Some(seconds) = problem.retry_after {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            if problem.code.status == 401 {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            let status = StatusCode::from_u16(problem.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, Some(problem.document(cx.request_id()).to_string()))
+        }
+    };
+    headers.insert("x-request-id", value(cx.request_id()));
+    headers.insert("x-correlation-id", value(cx.correlation_id()));
+    let body = match body {
+        Some(text) if text.len() >= COMPRESS_BYTES && accepts_gzip(cx) => {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Body::Binary(gzip(text.as_bytes()))
+        }
+        Some(text) => Body::Text(text),
+        None => Body::Empty,
+    };
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn accepts_gzip(cx: &Cx) -> bool {
+    let accepted = cx.header("accept-encoding").unwrap_or_default();
+    accepted.split(',').any(|part| {
+        let mut pieces = part.split(';').map(str::trim);
+        let coding = pieces.next().unwrap_or_default();
+        let refused = pieces.any(|piece| matches!(piece, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && !refused
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    // Writing to memory does not fail.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
+    let written = encoder.write_all(bytes);
+    debug_assert!(written.is_ok());
+    encoder.finish().unwrap_or_default()
+}

@@ -1,0 +1,237 @@
+//! Declaring an HTTP function: the route and how it behaves, ended by its handler.
+
+use std::sync::Arc;
+
+use aws::{BoxFuture, Capability};
+use kernel::limits::BODY_BYTES;
+use kernel::problem::Place;
+use kernel::shape::Shape;
+use kernel::{Code, FieldError, Problem};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::call::{Call, Cx, Nothing};
+use crate::function::{Auth, Cache, Documented, Function, Idempotency, Route, Throttle, Trigger};
+use crate::pipeline::{self, Raw};
+use crate::reply::Reply;
+
+/// An HTTP function under declaration.
+pub struct Http {
+    name: &'static str,
+    summary: &'static str,
+    route: Route,
+}
+
+/// What a handler became: it takes the raw request and does the rest.
+pub(crate) type Endpoint = Arc<dyn Fn(Raw, Cx) -> BoxFuture<'static, Result<Reply, Problem>> + Send + Sync>;
+
+impl Http {
+    fn new(method: http::Method, name: &'static str, path: &'static str) -> Self {
+        let safe = method == http::Method::GET;
+        Self {
+            name,
+            summary: "",
+            route: Route {
+                auth: Auth::Anyone,
+                body_bytes: BODY_BYTES,
+                idempotency: if method == http::Method::POST { Idempotency::Accepted } else { Idempotency::Inherent },
+                if_match_required: false,
+                cache: if safe { Cache::Private } else { Cache::NoStore },
+                throttle: if safe { Throttle::Read } else { Throttle::Write },
+                documented: Documented::default(),
+                method,
+                path,
+            },
+        }
+    }
+
+    /// A GET.
+    #[must_use]
+    pub fn get(name: &'static str, path: &'static str) -> Self {
+        Self::new(http::Method::GET, name, path)
+    }
+
+    /// A POST; it accepts an `Idempotency-Key` unless told otherwise.
+    #[must_use]
+    pub fn post(name: &'static str, path: &'static str) -> Self {
+        Self::new(http::Method::POST, name, path)
+    }
+
+    /// A PUT.
+    #[must_use]
+    pub fn put(name: &'static str, path: &'static str) -> Self {
+        Self::new(http::Method::PUT, name, path)
+    }
+
+    /// A PATCH.
+    #[must_use]
+    pub fn patch(name: &'static str, path: &'static str) -> Self {
+        Self::new(http::Method::PATCH, name, path)
+    }
+
+    /// A DELETE.
+    #[must_use]
+    pub fn delete(name: &'static str, path: &'static str) -> Self {
+        Self::new(http::Method::DELETE, name, path)
+    }
+
+    /// One sentence for documents.
+    #[must_use]
+    pub fn summary(mut self, text: &'static str) -> Self {
+        self.summary = text;
+        self
+    }
+
+    /// Who may call.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.route.auth = auth;
+        self
+    }
+
+    /// Who may keep the answer.
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.route.cache = cache;
+        self
+    }
+
+    /// What an `Idempotency-Key` means.
+    #[must_use]
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.route.idempotency = idempotency;
+        self
+    }
+
+    /// `If-Match` must be sent.
+    #[must_use]
+    pub fn if_match_required(mut self) -> Self {
+        self.route.if_match_required = true;
+        self
+    }
+
+    /// Which throttle applies.
+    #[must_use]
+    pub fn throttle(mut self, throttle: Throttle) -> Self {
+        self.route.throttle = throttle;
+        self
+    }
+
+    /// The largest body, in bytes.
+    #[must_use]
+    pub fn body_bytes(mut self, bytes: usize) -> Self {
+        self.route.body_bytes = bytes;
+        self
+    }
+
+    /// A good answer with a body of type `T`.
+    #[must_use]
+    pub fn reply<T: JsonSchema>(mut self, status: u16, description: &'static str) -> Self {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+        self.route.documented.replies.push((status, description, Some(schema)));
+        self
+    }
+
+    /// A good answer without a body.
+    #[must_use]
+    pub fn reply_empty(mut self, status: u16, description: &'static str) -> Self {
+        self.route.documented.replies.push((status, description, None));
+        self
+    }
+
+    /// The problems that are its own.
+    #[must_use]
+    pub fn problems(mut self, codes: &[&'static Code]) -> Self {
+        self.route.documented.problems.extend_from_slice(codes);
+        self
+    }
+
+    /// Ends the declaration with the handler: an `async fn(Call<Path, Query, Body>, Capabilities)`.
+    #[must_use]
+    pub fn handle<P, Q, B, C, F, Fut>(mut self, handler: F) -> Function
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        Q: DeserializeOwned + JsonSchema + Send + 'static,
+        B: DeserializeOwned + JsonSchema + Send + 'static,
+        C: Capability,
+        F: Fn(Call<P, Q, B>, C) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reply, Problem>> + Send + 'static,
+    {
+        let shapes = Arc::new(Shapes::<P, Q, B>::new());
+        self.route.documented.path = shapes.path.as_ref().map(|shape| shape.schema().clone());
+        self.route.documented.query = shapes.query.as_ref().map(|shape| shape.schema().clone());
+        self.route.documented.body = shapes.body.as_ref().map(|shape| shape.schema().clone());
+        let route = Arc::new(self.route.clone());
+        let connect = move |platform: &aws::Platform| {
+            let capabilities = C::connect(platform)?;
+            let shapes = shapes.clone();
+            let endpoint: Endpoint = Arc::new(move |raw, cx| {
+                let call = shapes.parse(raw, cx);
+                let capabilities = capabilities.clone();
+                Box::pin(async move { handler(call?, capabilities).await })
+            });
+            pipeline::invoke(platform.clone(), route.clone(), endpoint)
+        };
+        Function {
+            name: self.name,
+            binary: self.name,
+            summary: self.summary,
+            trigger: Trigger::Http(Box::new(self.route)),
+            memory_mb: 512,
+            timeout_s: 10,
+            grants: aws::grants::union(C::grants()),
+            alarms: Vec::new(),
+            connect: Arc::new(connect),
+        }
+    }
+}
+
+/// How the three parts of a request are read; `None` where a handler takes [`Nothing`].
+struct Shapes<P, Q, B> {
+    path: Option<Shape<P>>,
+    query: Option<Shape<Q>>,
+    body: Option<Shape<B>>,
+}
+
+fn shape<T: DeserializeOwned + JsonSchema>(place: Place) -> Option<Shape<T>> {
+    (T::schema_name() != Nothing::schema_name()).then(|| Shape::new(place))
+}
+
+fn nothing<T: DeserializeOwned>() -> Result<T, Vec<FieldError>> {
+    serde_json::from_value(Value::Object(serde_json::Map::new())).map_err(|_| Vec::new())
+}
+
+fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+impl<P, Q, B> Shapes<P, Q, B>
+where
+    P: DeserializeOwned + JsonSchema,
+    Q: DeserializeOwned + JsonSchema,
+    B: DeserializeOwned + JsonSchema,
+{
+    fn new() -> Self {
+        Self { path: shape(Place::Path), query: shape(Place::Query), body: shape(Place::Body) }
+    }
+
+    /// Reads all three parts and reports everything that is wrong with any of them.
+    fn parse(&self, raw: Raw, cx: Cx) -> Result<Call<P, Q, B>, Problem> {
+        let path = self.path.as_ref().map_or_else(nothing, |shape| shape.read_pairs(borrowed(&raw.path)));
+        let query = self.query.as_ref().map_or_else(nothing, |shape| shape.read_pairs(borrowed(&raw.query)));
+        let body = match &self.body {
+            None => nothing(),
+            Some(shape) => shape.read(raw.json()?),
+        };
+        match (path, query, body) {
+            (Ok(path), Ok(query), Ok(body)) => Ok(Call { path, query, body, cx }),
+            (path, query, body) => {
+                let errors = [path.err(), query.err(), body.err()].into_iter().flatten().flatten();
+                Err(Problem::invalid(errors.collect()))
+            }
+        }
+    }
+}

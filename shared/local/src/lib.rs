@@ -1,0 +1,1 @@
+//! The shop in one process: gateway, pump, pages, command line.

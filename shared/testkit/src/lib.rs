@@ -1,0 +1,1 @@
+//! Black-box suite, demo race, HTTP client for both.
