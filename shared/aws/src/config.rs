@@ -29,6 +29,8 @@ pub struct Config {
     pub payments: String,
     /// How long one attempt at the payment provider may take.
     pub payment_timeout: Duration,
+    /// How long stock is held for an order whose payment is under way; at most 15 minutes, what an SQS timer can do.
+    pub hold: Duration,
     /// The function's own name.
     pub function: String,
     /// Where AWS is, when it is not AWS (an emulator, or the embedded engine of another process).
@@ -78,15 +80,24 @@ impl Config {
             mail_from: need("OXCART_MAIL_FROM"),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
             payment_timeout: Duration::from_secs(8),
+            hold: kernel::limits::HOLD,
             function: need("OXCART_FUNCTION"),
             endpoint_url: some("AWS_ENDPOINT_URL"),
             credentials: None,
         };
-        if let Some(text) = some("OXCART_PAYMENT_TIMEOUT_MS") {
-            match text.parse() {
-                Ok(millis) if (50..=20_000).contains(&millis) => config.payment_timeout = Duration::from_millis(millis),
-                _ => missing.push("OXCART_PAYMENT_TIMEOUT_MS must be 50 to 20000".into()),
+        let mut number = |name: &str, range: std::ops::RangeInclusive<u64>| {
+            let text = some(name)?;
+            let value = text.parse().ok().filter(|value| range.contains(value));
+            if value.is_none() {
+                missing.push(format!("{name} must be {} to {}", range.start(), range.end()));
             }
+            value
+        };
+        if let Some(millis) = number("OXCART_PAYMENT_TIMEOUT_MS", 50..=20_000) {
+            config.payment_timeout = Duration::from_millis(millis);
+        }
+        if let Some(seconds) = number("OXCART_HOLD_SECONDS", 10..=900) {
+            config.hold = Duration::from_secs(seconds);
         }
         if config.payments != "builtin" {
             missing.push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has `builtin`", config.payments));

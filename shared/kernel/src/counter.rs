@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{DONE_MARK, HOLDS_PER_COUNTER, PRUNE_BATCH};
+use crate::limits::{DONE_MARK, HOLDS_PER_COUNTER, PRUNE_BATCH, RECEIPT_MARK};
 use crate::time::Timestamp;
 
 /// Units taken out of `available` for one operation.
@@ -24,6 +24,17 @@ pub struct Hold {
     /// When it may be tried to expire, in milliseconds since the epoch. It decides nothing.
     #[serde(rename = "d")]
     pub deadline: i64,
+}
+
+/// A movement that staff or another system made: it has no record of its own, so its mark stays a day and knows the request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Receipt {
+    /// When it was made, in milliseconds since the epoch.
+    #[serde(rename = "t")]
+    pub at: i64,
+    /// The digest of the request: the same operation with another one is refused.
+    #[serde(rename = "f")]
+    pub fingerprint: String,
 }
 
 /// The state of a counter; times are milliseconds since the epoch.
@@ -41,6 +52,9 @@ pub struct Counter {
     /// Operation → when it was done: the later of that moment and its record's creation.
     #[serde(default)]
     pub done: BTreeMap<String, i64>,
+    /// Movements of the last day that had no record of their own, by operation.
+    #[serde(default)]
+    pub receipts: BTreeMap<String, Receipt>,
     /// The newest mark that was pruned: whatever was created at or before it is too old to hold.
     #[serde(default)]
     pub floor: i64,
@@ -76,6 +90,8 @@ pub enum Refusal {
     TooManyHolds,
     /// There is no hold of this operation.
     NoHold,
+    /// The operation was used for another request.
+    OtherRequest,
 }
 
 impl Counter {
@@ -143,22 +159,36 @@ impl Counter {
         if self.done.contains_key(op) { Outcome::Already } else { Outcome::Refused(Refusal::NoHold) }
     }
 
+    /// What an adjustment would answer: `Ok` when it would be applied. It also explains a condition that failed.
+    pub fn check_adjust(&self, op: &str, quantity: i64, fingerprint: &str) -> Result<(), Outcome> {
+        match self.receipts.get(op) {
+            Some(receipt) if receipt.fingerprint == fingerprint => Err(Outcome::Already),
+            Some(_) => Err(Outcome::Refused(Refusal::OtherRequest)),
+            None if self.available + quantity < 0 => {
+                Err(Outcome::Refused(Refusal::TooFew { available: self.available }))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Units come in (`quantity > 0`) or are written off (`quantity < 0`), never below what is held.
-    pub fn adjust(&mut self, op: &str, quantity: i64, mark: Timestamp) -> Outcome {
-        if self.done.contains_key(op) {
-            return Outcome::Already;
-        }
-        if mark.millis() <= self.floor {
-            return Outcome::Refused(Refusal::TooOld);
-        }
-        if self.available + quantity < 0 {
-            return Outcome::Refused(Refusal::TooFew { available: self.available });
+    pub fn adjust(&mut self, op: &str, quantity: i64, fingerprint: &str, now: Timestamp) -> Outcome {
+        if let Err(outcome) = self.check_adjust(op, quantity, fingerprint) {
+            return outcome;
         }
         self.received += quantity;
         self.available += quantity;
         self.inc += 1;
-        self.done.insert(op.to_owned(), mark.millis());
+        self.receipts.insert(op.to_owned(), Receipt { at: now.millis(), fingerprint: fingerprint.to_owned() });
         Outcome::Applied
+    }
+
+    /// The receipts that may go at `now`: they guard against repeated requests, and no client repeats one after a day.
+    #[must_use]
+    pub fn prunable_receipts(&self, now: Timestamp) -> Vec<String> {
+        let age = i64::try_from(RECEIPT_MARK.as_millis()).unwrap_or(i64::MAX);
+        let old = self.receipts.iter().filter(|(_, receipt)| receipt.at.saturating_add(age) <= now.millis());
+        old.map(|(op, _)| op.clone()).take(PRUNE_BATCH).collect()
     }
 
     /// The marks that may go at `now`, oldest first and at most a batch, and the floor that must rise with them.
@@ -197,7 +227,7 @@ mod tests {
 
     fn stocked(quantity: i64) -> Counter {
         let mut counter = Counter::default();
-        assert_eq!(counter.adjust("receipt", quantity, at(1)), Outcome::Applied);
+        assert_eq!(counter.adjust("receipt", quantity, "f", at(1)), Outcome::Applied);
         counter
     }
 
@@ -231,9 +261,10 @@ mod tests {
     fn stock_is_never_adjusted_below_what_is_held() {
         let mut counter = stocked(3);
         counter.hold("a", 2, at(100), at(10));
-        assert_eq!(counter.adjust("x", -2, at(11)), Outcome::Refused(Refusal::TooFew { available: 1 }));
-        assert_eq!(counter.adjust("y", -1, at(11)), Outcome::Applied);
-        assert_eq!(counter.adjust("y", -1, at(11)), Outcome::Already);
+        assert_eq!(counter.adjust("x", -2, "f", at(11)), Outcome::Refused(Refusal::TooFew { available: 1 }));
+        assert_eq!(counter.adjust("y", -1, "f", at(11)), Outcome::Applied);
+        assert_eq!(counter.adjust("y", -1, "f", at(11)), Outcome::Already);
+        assert_eq!(counter.adjust("y", 1, "g", at(11)), Outcome::Refused(Refusal::OtherRequest));
         assert!(counter.balanced());
     }
 
@@ -267,7 +298,7 @@ mod tests {
                     Command::Hold(op, q, c) => counter.hold(&format!("o{op}"), q, now, now.after(std::time::Duration::from_millis(c.unsigned_abs()))),
                     Command::Confirm(op, m) => counter.confirm(&format!("o{op}"), at(now.millis() + m)),
                     Command::Release(op, m) => counter.release(&format!("o{op}"), at(now.millis() + m)),
-                    Command::Adjust(op, q) => counter.adjust(&format!("r{op}"), q, at(now.millis() + 1)),
+                    Command::Adjust(op, q) => counter.adjust(&format!("r{op}"), q, "f", now),
                     Command::Prune => counter.prune(now),
                 };
                 prop_assert!(counter.balanced());

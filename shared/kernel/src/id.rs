@@ -143,6 +143,20 @@ id_type!(
     EventId, "evt", 22
 );
 
+impl OrderId {
+    /// The operation id of this order inside stock counters: 12 bytes.
+    #[must_use]
+    pub fn op(&self) -> String {
+        format!("o{}", self.body())
+    }
+
+    /// The order whose operation id this is; `None` when it is another kind of operation.
+    #[must_use]
+    pub fn from_op(op: &str) -> Option<Self> {
+        Self::parse(&format!("{}{}", Self::PREFIX, op.strip_prefix('o')?))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,24 @@ pub const CART_LINES: usize = 50;
 pub const LINE_QUANTITY: u32 = 999;
 /// The most variants a product has: each SKU is one action of the transaction that creates it.
 pub const VARIANTS: usize = 60;
+/// A product's name, in characters; real catalogues have names of 260.
+pub const NAME_CHARS: usize = 300;
+/// A product's description, in characters.
+pub const DESCRIPTION_CHARS: usize = 20_000;
+/// A text value among a product's attributes, in characters.
+pub const ATTRIBUTE_CHARS: usize = 10_000;
+/// The most attributes a product has.
+pub const ATTRIBUTES: usize = 100;
+/// The most tags a product has.
+pub const TAGS: usize = 50;
+/// The most images a product has.
+pub const IMAGES: usize = 100;
+/// The most options a product's variants differ in.
+pub const OPTIONS: usize = 5;
+/// The most values of one option.
+pub const OPTION_VALUES: usize = 100;
+/// The short texts of a product: a brand, a tag, the name of an option or an attribute; in characters.
+pub const LABEL_CHARS: usize = 100;
 /// The deepest category path, in segments.
 pub const CATEGORY_DEPTH: usize = 5;
 /// The largest amount of money in minor units, far below where 64-bit sums of a cart could overflow.
@@ -31,12 +49,26 @@ pub const HOLD: Duration = Duration::from_secs(10 * 60);
 pub const HOLDS_PER_COUNTER: usize = 2_000;
 /// How long a `done` mark stays on a counter before it may be pruned.
 pub const DONE_MARK: Duration = Duration::from_secs(15 * 60);
+/// How long the mark of a receipt or an adjustment stays: a repeated request within it does nothing.
+pub const RECEIPT_MARK: Duration = Duration::from_secs(24 * 3600);
+/// A counter is pruned when it carries more marks than this.
+pub const DONE_MARKS: usize = 64;
 /// The most marks one prune removes; an update expression may be 4 KB long.
 pub const PRUNE_BATCH: usize = 50;
 /// The longest delay SQS gives a message.
 pub const QUEUE_DELAY: Duration = Duration::from_secs(900);
 /// A guest's cart is dropped this long after its last change.
 pub const CART_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The fewest characters of a password: length is what resists guessing (NIST SP 800-63B).
+pub const PASSWORD_MIN: usize = 10;
+/// The most characters of a password: hashing costs the same for any, the request should not.
+pub const PASSWORD_MAX: usize = 128;
+/// The most characters of a person's name.
+pub const PERSON_NAME: usize = 100;
+/// How long an access token is valid; API Gateway cannot be told that one was revoked, so it is short.
+pub const ACCESS_LIFE: Duration = Duration::from_secs(15 * 60);
+/// A session that was not refreshed for so long is over.
+pub const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 // DynamoDB: an item is at most 400 KB, a transaction at most 100 actions, a batch read at most 100 keys.
 const _: () = assert!(PRODUCT_BYTES < 400 * 1024);

@@ -1,0 +1,4 @@
+//! One module an endpoint.
+
+pub mod get_order;
+pub mod list_orders;

@@ -1,0 +1,125 @@
+//! An order as clients read it.
+
+use kernel::{Email, OrderId, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::order::{Address, Order, OrderEvent, OrderLine, PaymentStatus, Status, Totals};
+
+/// An order.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct OrderView {
+    /// Its id.
+    pub id: OrderId,
+    /// For people.
+    pub number: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Rises with every change.
+    pub version: u64,
+    /// Where mail about it goes.
+    pub email: Email,
+    /// What was bought.
+    pub lines: Vec<OrderLine>,
+    /// What it costs.
+    pub totals: Totals,
+    /// Where it goes.
+    pub shipping_address: Address,
+    /// Where the bill goes, when elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billing_address: Option<Address>,
+    /// How it goes.
+    pub shipping_method: String,
+    /// How it is paid.
+    pub payment: PaymentView,
+    /// Its parcels.
+    pub shipments: Vec<Parcel>,
+    /// Its refunds.
+    pub refunds: Vec<Refund>,
+    /// What happened to it, oldest first.
+    pub events: Vec<OrderEvent>,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it expires unless it is paid; only while it is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// What a guest reads this order with, as `?token=`; only in the answer to its placing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// The payment of an order.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct PaymentView {
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// The provider's id of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intent_id: Option<String>,
+    /// What the shopper's browser confirms it with; only while that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// Why it was declined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decline_code: Option<String>,
+}
+
+/// A parcel. Nothing makes one yet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Parcel {
+    /// Its id.
+    pub id: String,
+}
+
+/// A refund. Nothing makes one yet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Refund {
+    /// Its id.
+    pub id: String,
+}
+
+impl From<Order> for OrderView {
+    fn from(order: Order) -> Self {
+        let pending = order.status == Status::Pending;
+        let payment = PaymentView {
+            status: order.payment.status,
+            intent_id: order.payment.intent_id,
+            client_secret: order.payment.client_secret.filter(|_| pending),
+            decline_code: order.payment.decline_code,
+        };
+        Self {
+            id: order.id,
+            number: order.number,
+            status: order.status,
+            version: order.version,
+            email: order.email,
+            lines: order.lines,
+            totals: order.totals,
+            shipping_address: order.shipping_address,
+            billing_address: order.billing_address,
+            shipping_method: order.shipping_method,
+            payment,
+            shipments: Vec::new(),
+            refunds: Vec::new(),
+            events: order.events,
+            created_at: order.created_at,
+            expires_at: pending.then_some(order.expires_at),
+            updated_at: order.updated_at,
+            token: None,
+        }
+    }
+}
+
+/// The token that a guest reads an order with: it says nothing, and nobody else can make it.
+#[must_use]
+pub fn guest_token(key: &kernel::cursor::SigningKey, order: &OrderId) -> String {
+    key.sign("guest-order", order.as_str().as_bytes())
+}
+
+/// Whether a token opens this order.
+#[must_use]
+pub fn opens(key: &kernel::cursor::SigningKey, order: &OrderId, token: &str) -> bool {
+    key.open("guest-order", token).is_some_and(|payload| payload == order.as_str().as_bytes())
+}
