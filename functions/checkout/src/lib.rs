@@ -1,1 +1,27 @@
 //! From a cart to a paid order.
+//!
+//! It owns no stock and no order: it drives the two through their own commands, in an order that survives being stopped
+//! between any two calls. Every way an order can be decided (the synchronous answer, a retry, a timer) is the one command
+//! [`till::Till::settle`]. It must never take money without an order, take it twice, or undo a winner's work.
+
+pub mod operations;
+pub mod pricing;
+pub mod rates;
+pub mod till;
+
+use aws::QueueSpec;
+use lambda::Function;
+
+/// The queues of this service.
+pub const QUEUES: &[QueueSpec] = &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE];
+
+/// The functions of this service.
+#[must_use]
+pub fn functions() -> Vec<Function> {
+    vec![
+        operations::quote::function(),
+        operations::place_order::function(),
+        operations::expire_orders::function(),
+        operations::retry_payment::function(),
+    ]
+}

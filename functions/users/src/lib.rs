@@ -1,1 +1,34 @@
-//! Accounts and access tokens.
+//! Accounts, passwords and tokens: who somebody is and what they may do.
+//!
+//! It owns the table `users` (accounts, their e-mail locks, refresh-token families) and is the only service that asks
+//! KMS to sign. Access tokens are RS256 JWTs that live 15 minutes and are verified elsewhere, without this service;
+//! refresh tokens rotate on every use, and one that is used twice ends its family.
+//! It must never store or log a password or a token in the clear, or answer faster when an account does not exist.
+
+mod access;
+mod account;
+pub mod operations;
+pub mod password;
+mod session;
+mod staff;
+pub mod table;
+
+pub use access::{Issuer, Token, TokenMint};
+pub use account::{Account, CUSTOMER, SCOPES};
+pub use session::{Family, RefreshToken, Verdict};
+pub use staff::ensure_staff;
+
+/// The tables of this service.
+pub const TABLES: &[aws::TableSpec] = &[table::USERS];
+
+/// The functions of this service.
+#[must_use]
+pub fn functions() -> Vec<lambda::Function> {
+    vec![
+        operations::register::function(),
+        operations::issue_token::function(),
+        operations::revoke_token::function(),
+        operations::get_jwks::function(),
+        operations::get_openid_configuration::function(),
+    ]
+}

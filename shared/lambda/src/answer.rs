@@ -40,6 +40,10 @@ pub(crate) fn shaped(mut reply: Reply, cx: &Cx, known: &[String], read: bool) ->
         reply.body = reply.body.map(|body| sparse(body, &names));
         suffix = format!("-{}", &kernel::id::fingerprint(&[names.join(",").as_bytes()])[..8]);
     }
+    if let (true, true, Some(body)) = (read, reply.tag_body, &reply.body) {
+        suffix.push('-');
+        suffix.push_str(&kernel::id::fingerprint(&[body.to_string().as_bytes()])[..8]);
+    }
     if !read || !reply.status.is_success() {
         if let Some(version) = reply.version {
             reply = reply.header(header::ETAG, &format!("\"v{version}\""));

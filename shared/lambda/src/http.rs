@@ -200,6 +200,11 @@ fn shape<T: DeserializeOwned + JsonSchema>(place: Place) -> Option<Shape<T>> {
     (T::schema_name() != Nothing::schema_name()).then(|| Shape::new(place))
 }
 
+/// Whether a schema names members and requires none of them.
+fn all_optional(schema: &Value) -> bool {
+    schema.get("properties").is_some() && schema.get("required").is_none()
+}
+
 fn nothing<T: DeserializeOwned>() -> Result<T, Vec<FieldError>> {
     serde_json::from_value(Value::Object(serde_json::Map::new())).map_err(|_| Vec::new())
 }
@@ -224,6 +229,10 @@ where
         let query = self.query.as_ref().map_or_else(nothing, |shape| shape.read_pairs(borrowed(&raw.query)));
         let body = match &self.body {
             None => nothing(),
+            // No body at all stands for an empty object where nothing in it is required.
+            Some(shape) if raw.body.is_empty() && all_optional(shape.schema()) => {
+                shape.read(Value::Object(serde_json::Map::new()))
+            }
             Some(shape) => shape.read(raw.json()?),
         };
         match (path, query, body) {

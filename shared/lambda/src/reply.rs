@@ -8,6 +8,7 @@ use serde_json::Value;
 
 /// A page of a list.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -22,11 +23,12 @@ pub struct Reply {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Value>,
     pub(crate) version: Option<u64>,
+    pub(crate) tag_body: bool,
 }
 
 impl Reply {
     fn with(status: StatusCode, body: Option<Value>) -> Self {
-        Self { status, headers: HeaderMap::new(), body, version: None }
+        Self { status, headers: HeaderMap::new(), body, version: None, tag_body: false }
     }
 
     fn json(status: StatusCode, value: &impl Serialize) -> Self {
@@ -61,6 +63,14 @@ impl Reply {
     #[must_use]
     pub fn version(mut self, version: u64) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// With an `ETag` that covers the body besides the version: for an answer that also shows what changes without the
+    /// version, as a cart shows prices. `If-Match` still reads the version from it.
+    #[must_use]
+    pub fn tag_body(mut self) -> Self {
+        self.tag_body = true;
         self
     }
 

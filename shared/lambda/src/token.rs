@@ -115,7 +115,7 @@ impl Verifier {
             return Err(TokenError::Foreign);
         }
         let seconds = now.seconds();
-        if claims.exp + LEEWAY_S < seconds || claims.iat - LEEWAY_S > seconds {
+        if claims.exp.saturating_add(LEEWAY_S) < seconds || claims.iat.saturating_sub(LEEWAY_S) > seconds {
             return Err(TokenError::Expired);
         }
         Ok(claims)
@@ -164,4 +164,156 @@ fn der(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 #[must_use]
 pub fn key_id(spki: &[u8]) -> String {
     kernel::id::fingerprint(&[spki])
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Keys made for these tests with openssl; they open nothing.
+    const PRIVATE: &str = include_str!("../testdata/token-key.pem");
+    const PUBLIC: &str = include_str!("../testdata/token-key.pub.pem");
+    const FOREIGN: &str = include_str!("../testdata/other-key.pem");
+    const ISSUER: &str = "https://shop.example";
+
+    fn der_of(pem: &str) -> Vec<u8> {
+        let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+        STANDARD.decode(body).unwrap()
+    }
+
+    fn signature(pem: &str, input: &str) -> Vec<u8> {
+        let pair = RsaKeyPair::from_pkcs8(&der_of(pem)).unwrap();
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+        signature
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            iss: ISSUER.into(),
+            sub: UserId::new([1; 16]).to_string(),
+            aud: AUDIENCE.into(),
+            iat: 1_795_000_000,
+            exp: 1_795_000_900,
+            scope: "customer admin".into(),
+            jti: "j1".into(),
+        }
+    }
+
+    fn token(claims: &Claims) -> String {
+        let input = signing_input(&key_id(&der_of(PUBLIC)), claims);
+        assemble(&input, &signature(PRIVATE, &input))
+    }
+
+    /// A token whose header says what we want, signed with our key all the same.
+    fn with_header(header: &Value) -> String {
+        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims()).unwrap());
+        let input = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header.to_string()));
+        assemble(&input, &signature(PRIVATE, &input))
+    }
+
+    fn verify_at(token: &str, seconds: i64) -> Result<Claims, TokenError> {
+        Verifier::from_pem(PUBLIC, ISSUER).unwrap().verify(token, Timestamp::from_millis(seconds * 1000))
+    }
+
+    fn verify(token: &str) -> Result<Claims, TokenError> {
+        verify_at(token, 1_795_000_100)
+    }
+
+    #[test]
+    fn a_token_says_who_and_what_for() {
+        let read = verify(&token(&claims())).unwrap();
+        assert_eq!(read, claims());
+        let caller = read.caller().unwrap();
+        assert_eq!(caller.id, UserId::new([1; 16]));
+        assert!(caller.has(&["admin"]) && !caller.has(&["channel"]));
+    }
+
+    #[test]
+    fn pem_and_der_are_the_same_key_and_other_things_are_none() {
+        let der = der_of(PUBLIC);
+        assert_eq!(Verifier::from_pem(PUBLIC, ISSUER), Verifier::from_der(&der, ISSUER));
+        assert_eq!(Verifier::from_pem("", ISSUER), None);
+        assert_eq!(Verifier::from_pem("-----BEGIN PUBLIC KEY-----\n!\n", ISSUER), None);
+        for end in 0..40 {
+            assert_eq!(Verifier::from_der(&der[..end], ISSUER), None, "{end} bytes");
+        }
+    }
+
+    #[test]
+    fn the_jwk_is_the_key() {
+        let (modulus, exponent) = modulus_and_exponent(&der_of(PUBLIC)).unwrap();
+        assert_eq!(exponent, "AQAB");
+        let pair = RsaKeyPair::from_pkcs8(&der_of(PRIVATE)).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap();
+        assert_eq!((bytes.len(), bytes[0] >= 0x80), (pair.public().modulus_len(), true), "no sign byte in front");
+        assert_eq!(key_id(&der_of(PUBLIC)), key_id(&der_of(PUBLIC)));
+    }
+
+    #[test]
+    fn only_rs256_is_accepted_whatever_the_header_says() {
+        assert!(verify(&with_header(&json!({ "alg": "RS256" }))).is_ok());
+        for alg in ["none", "None", "HS256", "RS384", "RS512", "ES256", "PS256", "rs256", ""] {
+            assert_eq!(verify(&with_header(&json!({ "alg": alg }))), Err(TokenError::Malformed), "{alg}");
+        }
+        assert_eq!(verify(&with_header(&json!({ "typ": "JWT" }))), Err(TokenError::Malformed));
+        let [header, payload] = [json!({ "alg": "none" }), json!(claims())].map(|v| URL_SAFE_NO_PAD.encode(v.to_string()));
+        assert_eq!(verify(&format!("{header}.{payload}.")), Err(TokenError::Malformed));
+        assert_eq!(verify(&format!("{header}.{payload}")), Err(TokenError::Malformed));
+    }
+
+    #[test]
+    fn an_hmac_under_the_public_key_is_refused() {
+        for header in [json!({ "alg": "HS256" }), json!({ "alg": "RS256" })] {
+            let [header, payload] = [header, json!(claims())].map(|v| URL_SAFE_NO_PAD.encode(v.to_string()));
+            let input = format!("{header}.{payload}");
+            for secret in [PUBLIC.as_bytes().to_vec(), der_of(PUBLIC)] {
+                let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &secret);
+                assert!(verify(&assemble(&input, ring::hmac::sign(&key, input.as_bytes()).as_ref())).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn another_key_another_issuer_and_another_audience_are_refused() {
+        let input = signing_input("k", &claims());
+        assert_eq!(verify(&assemble(&input, &signature(FOREIGN, &input))), Err(TokenError::BadSignature));
+        let iss = format!("{ISSUER}/");
+        assert_eq!(verify(&token(&Claims { iss, ..claims() })), Err(TokenError::Foreign));
+        assert_eq!(verify(&token(&Claims { aud: "other".into(), ..claims() })), Err(TokenError::Foreign));
+        assert_eq!(verify(&token(&Claims { sub: "somebody".into(), ..claims() })).unwrap().caller(), None);
+    }
+
+    #[test]
+    fn a_token_is_valid_from_its_issue_to_its_expiry() {
+        let token = token(&claims());
+        assert_eq!(verify_at(&token, 1_795_000_000 - LEEWAY_S - 1), Err(TokenError::Expired));
+        assert!(verify_at(&token, 1_795_000_000 - LEEWAY_S).is_ok());
+        assert!(verify_at(&token, 1_795_000_900 + LEEWAY_S).is_ok());
+        assert_eq!(verify_at(&token, 1_795_000_900 + LEEWAY_S + 1), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn times_at_the_ends_of_the_range_do_not_overflow() {
+        assert!(verify(&token(&Claims { exp: i64::MAX, ..claims() })).is_ok());
+        assert_eq!(verify(&token(&Claims { iat: i64::MIN, exp: i64::MIN, ..claims() })), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn any_altered_character_is_refused() {
+        let good = token(&claims());
+        for index in 0..good.len() {
+            let mut bytes = good.clone().into_bytes();
+            bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
+            assert!(verify(std::str::from_utf8(&bytes).unwrap()).is_err(), "character {index}");
+        }
+        let more = [String::new(), ".".into(), "..".into(), "...".into(), format!("{good}."), format!("{good}="), good[1..].into()];
+        for bad in more {
+            assert!(verify(&bad).is_err(), "{bad}");
+        }
+    }
 }

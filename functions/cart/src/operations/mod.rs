@@ -1,0 +1,90 @@
+//! The operations of carts, one file each, and what they share: reading ids out of paths and showing a cart.
+
+pub mod close_cart;
+pub mod create_cart;
+pub mod get_cart;
+pub mod remove_line;
+pub mod set_line;
+
+use std::collections::HashMap;
+
+use aws::DataError;
+use catalog::table::FindProducts;
+use inventory::table::ReadStock;
+use kernel::problem::code;
+use kernel::{CartId, Problem, ProductId, Sku};
+use lambda::Reply;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cart::Cart;
+use crate::table::Changed;
+use crate::view::CartView;
+
+/// The path of a cart.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct CartPath {
+    /// The cart's id, as in `crt_0123456789abcdefghijkl`.
+    id: String,
+}
+
+/// The path of a line.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct LinePath {
+    /// The cart's id, as in `crt_0123456789abcdefghijkl`.
+    id: String,
+    /// The SKU.
+    pub sku: Sku,
+}
+
+impl CartPath {
+    pub(crate) fn cart(&self) -> Result<CartId, Problem> {
+        cart_id(&self.id)
+    }
+}
+
+impl LinePath {
+    pub(crate) fn cart(&self) -> Result<CartId, Problem> {
+        cart_id(&self.id)
+    }
+}
+
+/// The id. What cannot be one belongs to no cart, so the answer is the same.
+fn cart_id(text: &str) -> Result<CartId, Problem> {
+    CartId::parse(text).ok_or_else(unknown)
+}
+
+/// There is no such cart. The id is not repeated: it is somebody's secret.
+pub(crate) fn unknown() -> Problem {
+    Problem::new(code::CART_NOT_FOUND, "there is no cart with this id; it may have expired")
+}
+
+/// The cart with present prices and stock: two reads, side by side.
+pub(crate) async fn shown(cart: &Cart, products: &FindProducts, stock: &ReadStock) -> Result<Reply, Problem> {
+    let ids: Vec<ProductId> = cart.lines.values().map(|line| line.product_id.clone()).collect();
+    let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
+    let (products, stock): (Result<_, DataError>, Result<HashMap<Sku, i64>, DataError>) =
+        futures_util::future::join(products.find(&ids, false), stock.available(&skus)).await;
+    Ok(Reply::ok(&CartView::of(cart, &products?, &stock?)).version(cart.version).last_modified(cart.updated_at))
+}
+
+/// The cart after a change, or why there was none.
+pub(crate) fn changed(changed: Changed) -> Result<Cart, Problem> {
+    match changed {
+        Changed::Yes(cart) => Ok(*cart),
+        Changed::NoCart => Err(unknown()),
+        Changed::Version(version) => {
+            let detail = format!("the cart is in version {version} now");
+            Err(Problem::new(code::VERSION_MISMATCH, detail).with("version", version))
+        }
+        Changed::Currency(currency) => {
+            let detail = format!("the cart is in {currency}, and this is not sold in it");
+            Err(Problem::new(code::CURRENCY_MISMATCH, detail).with("currency", currency))
+        }
+        Changed::Full => {
+            let most = kernel::limits::CART_LINES;
+            let detail = format!("a cart holds at most {most} different lines");
+            Err(Problem::new(code::CART_FULL, detail).with("limit", most))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `PUT /v1/carts/{id}/lines/{sku}`: sets how many units of a SKU are wanted; 0 removes the line. The SKU must be sold, in
+//! the cart's currency. Stock is not held: that happens when payment starts.
+
+use catalog::Product;
+use catalog::table::{FindProducts, FindSku};
+use inventory::table::ReadStock;
+use kernel::limits::LINE_QUANTITY;
+use kernel::problem::code;
+use kernel::{Problem, Sku};
+use lambda::{Auth, Call, Function, Http, Nothing, Reply};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cart::Line;
+use crate::operations::{LinePath, changed, shown};
+use crate::table::ChangeLines;
+use crate::view::CartView;
+
+/// What is wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// How many units; 0 removes the line.
+    #[schemars(range(max = LINE_QUANTITY))]
+    quantity: u32,
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Http::put("set-line", "/v1/carts/{id}/lines/{sku}")
+        .summary("Sets how many units of a SKU are wanted; 0 removes the line")
+        .auth(Auth::Anyone)
+        .reply::<CartView>(200, "The whole cart")
+        .problems(&[
+            code::CART_NOT_FOUND,
+            code::SKU_NOT_FOUND,
+            code::NOT_FOR_SALE,
+            code::CURRENCY_MISMATCH,
+            code::CART_FULL,
+            code::VERSION_MISMATCH,
+        ])
+        .handle(handle)
+}
+
+async fn handle(
+    call: Call<LinePath, Nothing, Wanted>,
+    (skus, carts, products, stock): (FindSku, ChangeLines, FindProducts, ReadStock),
+) -> Result<Reply, Problem> {
+    let (cx, id, sku) = (&call.cx, call.path.cart()?, &call.path.sku);
+    let outcome = match call.body.quantity {
+        0 => carts.remove(&id, sku, cx.expected_version(), cx.now()).await?,
+        quantity => {
+            let line = offered(skus.find(sku).await?, sku, quantity)?;
+            carts.set(&id, sku, &line, cx.expected_version(), cx.now()).await?
+        }
+    };
+    shown(&changed(outcome)?, &products, &stock).await
+}
+
+/// The line for so many units of a SKU, at its present price.
+fn offered(product: Option<Product>, sku: &Sku, quantity: u32) -> Result<Line, Problem> {
+    let unknown = || Problem::new(code::SKU_NOT_FOUND, format!("there is no SKU {sku}"));
+    let product = product.ok_or_else(unknown)?;
+    let unit_price = product.variant(sku).ok_or_else(unknown)?.price;
+    if !product.status.is_active() {
+        return Err(Problem::new(code::NOT_FOR_SALE, format!("{sku} is not for sale")).with("sku", sku));
+    }
+    if unit_price.times(quantity).is_err() {
+        return Err(Problem::field("/quantity", "makes a sum that is larger than any amount of money here"));
+    }
+    let image = product.images.into_iter().next().map(|image| image.url);
+    Ok(Line { product_id: product.id, quantity, unit_price, name: product.name, image })
+}

@@ -1,0 +1,286 @@
+//! The `carts` table: one item a cart. Each command is one `UpdateItem` whose condition holds the rules (the cart exists, in
+//! this version, in this currency, with room); when it fails DynamoDB returns the item, and that says which rule it was.
+
+use aws::table::{Written, attribute, from_item, n, s, to_item, written};
+use aws::{DataError, TableSpec, capability};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use kernel::limits::CART_LINES;
+use kernel::{CartId, OrderId, Sku, Timestamp};
+
+use crate::cart::{Cart, ClaimMark, Line, expiry};
+
+/// One cart an item. The item is dropped when nobody changed the cart for [`kernel::limits::CART_LIFE`].
+pub const TABLE: TableSpec =
+    TableSpec { name: "carts", partition_key: "pk", sort_key: None, indexes: &[], ttl: Some("expires"), stream: false };
+
+/// How often a close that met a change of the cart is tried.
+const TRIES: usize = 10;
+
+capability!(
+    /// Creates a cart.
+    CreateCart on TABLE: ["dynamodb:PutItem"]
+);
+
+capability!(
+    /// Reads a cart.
+    LoadCart on TABLE: ["dynamodb:GetItem"]
+);
+
+capability!(
+    /// Sets and removes lines.
+    ChangeLines on TABLE: ["dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Claims a cart for the order that pays for it.
+    ClaimCart on TABLE: ["dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Takes what was bought out of a cart.
+    CloseCart on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+);
+
+/// What became of a change of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// The cart after it.
+    Yes(Box<Cart>),
+    /// There is no such cart.
+    NoCart,
+    /// The cart is in this version, not in the expected one.
+    Version(u64),
+    /// The cart is of another currency than the line.
+    Currency(kernel::Currency),
+    /// The cart has no room for another line.
+    Full,
+}
+
+/// Whose a cart is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This order's, now or since an earlier try.
+    Mine(Cart),
+    /// Another order's.
+    Of(ClaimMark),
+    /// There is no such cart.
+    NoCart,
+}
+
+impl CreateCart {
+    /// Writes a new cart; `false` when its id is taken.
+    pub async fn create(&self, cart: &Cart) -> Result<bool, DataError> {
+        let put = self.table.client().put_item().table_name(self.table.name()).set_item(Some(to_item(cart)?));
+        let result = put.condition_expression("attribute_not_exists(pk)").send().await;
+        Ok(matches!(written(result)?, Written::Yes(_)))
+    }
+}
+
+impl LoadCart {
+    /// The cart as it stands now.
+    pub async fn load(&self, id: &CartId) -> Result<Option<Cart>, DataError> {
+        self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()
+    }
+}
+
+impl ChangeLines {
+    /// Sets a line, in the expected version of the cart (any without one). A repeated call finds its own work done.
+    pub async fn set(
+        &self,
+        id: &CartId,
+        sku: &Sku,
+        line: &Line,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Changed, DataError> {
+        let update = "SET #lines.#sku = :line, #added.#sku = if_not_exists(#added.#sku, :now), \
+            #version = #version + :one, #updated = :now, #expires = :expires";
+        let room = "#currency = :currency AND (attribute_exists(#lines.#sku) OR size(#lines) < :cap)";
+        let request = self
+            .begin(id, sku, update, room, expected, now)?
+            .expression_attribute_names("#currency", "currency")
+            .expression_attribute_values(":line", attribute(line)?)
+            .expression_attribute_values(":currency", s(line.unit_price.currency.as_str()))
+            .expression_attribute_values(":cap", n(i64::try_from(CART_LINES).unwrap_or(i64::MAX)));
+        let done = |cart: &Cart| cart.lines.get(sku) == Some(line);
+        match change(request, expected, done).await? {
+            // No condition but these two is left.
+            Failed::Other(cart) if cart.currency != line.unit_price.currency => Ok(Changed::Currency(cart.currency)),
+            Failed::Other(_) => Ok(Changed::Full),
+            Failed::Sorted(changed) => Ok(changed),
+        }
+    }
+
+    /// Removes a line, in the expected version of the cart (any without one); a line that is not there stays away.
+    pub async fn remove(
+        &self,
+        id: &CartId,
+        sku: &Sku,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Changed, DataError> {
+        let update = "SET #version = #version + :one, #updated = :now, #expires = :expires REMOVE #lines.#sku, #added.#sku";
+        let request = self.begin(id, sku, update, "attribute_exists(#lines.#sku)", expected, now)?;
+        let done = |cart: &Cart| !cart.lines.contains_key(sku);
+        match change(request, expected, done).await? {
+            Failed::Other(cart) => Ok(Changed::Yes(Box::new(cart))),
+            Failed::Sorted(changed) => Ok(changed),
+        }
+    }
+
+    fn begin(
+        &self,
+        id: &CartId,
+        sku: &Sku,
+        update: &str,
+        condition: &str,
+        expected: Option<u64>,
+        now: Timestamp,
+    ) -> Result<UpdateItemFluentBuilder, DataError> {
+        let mut request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(id.as_str())))
+            .update_expression(update)
+            .expression_attribute_names("#lines", "lines")
+            .expression_attribute_names("#added", "added")
+            .expression_attribute_names("#sku", sku.as_str())
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#updated", "updated_at")
+            .expression_attribute_names("#expires", "expires")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":now", attribute(&now)?)
+            .expression_attribute_values(":expires", n(expiry(now)));
+        let mut all = format!("attribute_exists(pk) AND {condition}");
+        if let Some(version) = expected {
+            all.push_str(" AND #version = :version");
+            request = request.expression_attribute_values(":version", attribute(&version)?);
+        }
+        Ok(request.condition_expression(all))
+    }
+}
+
+/// What came of a change, as far as every change is alike.
+enum Failed {
+    Sorted(Changed),
+    /// The condition of this very change failed, on this cart.
+    Other(Cart),
+}
+
+/// Sends a change of a line. `done` tells whether a cart already is as the change would have it.
+async fn change(
+    request: UpdateItemFluentBuilder,
+    expected: Option<u64>,
+    done: impl Fn(&Cart) -> bool,
+) -> Result<Failed, DataError> {
+    let request = request.return_values(ReturnValue::AllNew);
+    let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let cart: Cart = match written(request.send().await)? {
+        Written::Yes(output) => return Ok(Failed::Sorted(Changed::Yes(Box::new(from_item(output.attributes.unwrap_or_default())?)))),
+        Written::No(None) => return Ok(Failed::Sorted(Changed::NoCart)),
+        Written::No(Some(item)) => from_item(item)?,
+    };
+    match expected {
+        Some(version) if version != cart.version => {
+            // The answer of the first try was lost: the next version, and it is as this change wants it.
+            let mine = cart.version == version.saturating_add(1) && done(&cart);
+            Ok(Failed::Sorted(if mine { Changed::Yes(Box::new(cart)) } else { Changed::Version(cart.version) }))
+        }
+        _ => Ok(Failed::Other(cart)),
+    }
+}
+
+impl ClaimCart {
+    /// Claims a cart for an order: one conditional write. A cart that another order claimed stays that order's, unless it
+    /// is `instead_of`. The same order again finds its own claim, with the time of the first.
+    pub async fn claim(
+        &self,
+        id: &CartId,
+        order: &OrderId,
+        now: Timestamp,
+        instead_of: Option<&OrderId>,
+    ) -> Result<Claim, DataError> {
+        let mark = ClaimMark { order: order.clone(), at: now };
+        let mut request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(id.as_str())))
+            .update_expression("SET #claim = :claim")
+            .expression_attribute_names("#claim", "claim")
+            .expression_attribute_values(":claim", attribute(&mark)?);
+        let mut free = "attribute_not_exists(#claim)".to_owned();
+        if let Some(instead_of) = instead_of {
+            free.push_str(" OR #claim.#order = :instead");
+            request = request.expression_attribute_names("#order", "order");
+            request = request.expression_attribute_values(":instead", s(instead_of.as_str()));
+        }
+        let result = request
+            .condition_expression(format!("attribute_exists(pk) AND ({free})"))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let cart: Cart = match written(result)? {
+            Written::Yes(output) => return Ok(Claim::Mine(from_item(output.attributes.unwrap_or_default())?)),
+            Written::No(None) => return Ok(Claim::NoCart),
+            Written::No(Some(item)) => from_item(item)?,
+        };
+        match &cart.claim {
+            Some(mark) if mark.order == *order => Ok(Claim::Mine(cart)),
+            Some(mark) => Ok(Claim::Of(mark.clone())),
+            None => Err(DataError::Corrupt(format!("the claim on a cart was refused for no reason, version {}", cart.version))),
+        }
+    }
+}
+
+impl CloseCart {
+    /// Takes what an order bought out of the cart it came from and lifts the order's claim. Does nothing when the claim is
+    /// not this order's (it was done before) or the cart is gone.
+    pub async fn close(&self, id: &CartId, order: &OrderId, bought: &[(Sku, u32)], now: Timestamp) -> Result<(), DataError> {
+        for _ in 0..TRIES {
+            let cart: Option<Cart> = self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
+            let Some(cart) = cart else { return Ok(()) };
+            let Some(closed) = cart.closed(order, bought, now) else { return Ok(()) };
+            if self.replace(&cart, &closed, order).await? {
+                return Ok(());
+            }
+        }
+        Err(DataError::Busy("the cart kept changing".into()))
+    }
+
+    /// Whether the cart was still in the version that was read, and claimed by the order.
+    async fn replace(&self, read: &Cart, closed: &Cart, order: &OrderId) -> Result<bool, DataError> {
+        let update = "SET #lines = :lines, #added = :added, #version = :version, #updated = :now, #expires = :expires \
+            REMOVE #claim";
+        let result = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(read.id.as_str())))
+            .update_expression(update)
+            .condition_expression("#version = :read AND #claim.#order = :order")
+            .expression_attribute_names("#lines", "lines")
+            .expression_attribute_names("#added", "added")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#updated", "updated_at")
+            .expression_attribute_names("#expires", "expires")
+            .expression_attribute_names("#claim", "claim")
+            .expression_attribute_names("#order", "order")
+            .expression_attribute_values(":lines", attribute(&closed.lines)?)
+            .expression_attribute_values(":added", attribute(&closed.added)?)
+            .expression_attribute_values(":version", attribute(&closed.version)?)
+            .expression_attribute_values(":now", attribute(&closed.updated_at)?)
+            .expression_attribute_values(":expires", n(closed.expires))
+            .expression_attribute_values(":read", attribute(&read.version)?)
+            .expression_attribute_values(":order", s(order.as_str()))
+            .send()
+            .await;
+        Ok(matches!(written(result)?, Written::Yes(_)))
+    }
+}

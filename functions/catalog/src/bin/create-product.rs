@@ -1,0 +1,5 @@
+//! The Lambda `create-product`. Creates a product.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![catalog::operations::create_product::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `update-product`. Changes a product.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![catalog::operations::update_product::function()])
+}

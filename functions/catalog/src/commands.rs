@@ -1,0 +1,185 @@
+//! What can be done with products: create, update, archive. Each is one transaction, guarded by conditions; a repeated
+//! command finds its own work done and says so again. The importer of the local shop uses the same functions.
+
+use std::sync::LazyLock;
+
+use kernel::limits::PRODUCT_BYTES;
+use kernel::problem::{FieldError, Place, code};
+use kernel::shape::Shape;
+use kernel::{Problem, ProductId, Sku, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::merge::merge;
+use crate::product::{NewProduct, Product, Status};
+use crate::table::{ChangeProducts, CreateProducts, Outcome, Stored};
+
+/// How often a change without an expected version is made again because somebody else was faster.
+const RACES: usize = 5;
+
+static INPUT: LazyLock<Shape<NewProduct>> = LazyLock::new(|| Shape::new(Place::Body));
+
+/// Creates a product. The same seed means the same command: when it was carried out before with the same fingerprint,
+/// the product is answered as it stands now; with another one the answer is `idempotency-key-reused`.
+pub async fn create(
+    products: &CreateProducts,
+    new: NewProduct,
+    seed: [u8; 16],
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<Product, Problem> {
+    sound(new.errors())?;
+    let id = ProductId::new(seed);
+    let mut slugs = new.slugs(&id, None).into_iter().peekable();
+    while let Some(slug) = slugs.next() {
+        let product = Product::new(id.clone(), slug, new.clone(), now);
+        fits(&product)?;
+        match products.create(&product, fingerprint).await? {
+            Outcome::Written => return Ok(product),
+            Outcome::Stands(stored) if stored.created_by == fingerprint => return Ok(stored.product),
+            Outcome::Stands(_) => {
+                let detail = "the Idempotency-Key belongs to a request with another body";
+                return Err(Problem::new(code::KEY_REUSED, detail));
+            }
+            Outcome::Taken { slug: true, skus } if skus.is_empty() && slugs.peek().is_some() => {}
+            other => return Err(refused(&product, other)),
+        }
+    }
+    Err(Problem::internal("a product without a slug to try"))
+}
+
+/// Changes a product by a JSON merge patch on [`NewProduct`], when it stands in the expected version (any without one).
+pub async fn update(
+    products: &ChangeProducts,
+    id: &ProductId,
+    patch: &Map<String, Value>,
+    expected: Option<u64>,
+    fingerprint: &str,
+    now: Timestamp,
+) -> Result<Product, Problem> {
+    // The fingerprint says which change, the version of what: together they tell a repeated call.
+    let mark = expected.map(|version| format!("{fingerprint}@{version}")).unwrap_or_default();
+    for _ in 0..RACES {
+        let before = products.load(id).await?.ok_or_else(|| unknown(id))?;
+        if let Some(answer) = settled(&before, expected, &mark) {
+            return answer;
+        }
+        let new = patched(&before.product, patch)?;
+        let mut slugs = new.slugs(id, Some(&before.product.slug)).into_iter().peekable();
+        while let Some(slug) = slugs.next() {
+            let product = before.product.changed(slug, new.clone(), now);
+            if product.input() == before.product.input() {
+                return Ok(before.product);
+            }
+            fits(&product)?;
+            match products.change(&before, product.clone(), &mark).await? {
+                Outcome::Written => return Ok(product),
+                // Read again: it is this very change, or the version is told.
+                Outcome::Stands(_) => break,
+                Outcome::Taken { slug: true, skus } if skus.is_empty() && slugs.peek().is_some() => {}
+                other => return Err(refused(&product, other)),
+            }
+        }
+    }
+    Err(Problem::new(code::UNAVAILABLE, "others are changing this product; try again").retry_after(1))
+}
+
+/// Takes a product out of sale, when it stands in the expected version (any without one). Of one that is out of sale
+/// already nothing changes.
+pub async fn archive(
+    products: &ChangeProducts,
+    id: &ProductId,
+    expected: Option<u64>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    for _ in 0..RACES {
+        let before = products.load(id).await?.ok_or_else(|| unknown(id))?;
+        if before.product.status == Status::Archived {
+            return Ok(());
+        }
+        if let Some(answer) = settled(&before, expected, "") {
+            return answer.map(|_| ());
+        }
+        let archived = NewProduct { status: Status::Archived, ..before.product.input() };
+        let product = before.product.changed(before.product.slug.clone(), archived, now);
+        match products.change(&before, product.clone(), "").await? {
+            Outcome::Written => return Ok(()),
+            Outcome::Stands(_) => {}
+            other => return Err(refused(&product, other)),
+        }
+    }
+    Err(Problem::new(code::UNAVAILABLE, "others are changing this product; try again").retry_after(1))
+}
+
+/// There is no such product.
+#[must_use]
+pub fn unknown(id: &impl std::fmt::Display) -> Problem {
+    Problem::new(code::PRODUCT_NOT_FOUND, format!("there is no product {id}"))
+}
+
+/// The answer when the product is not in the expected version: the product when this change was made before, a problem
+/// when it was another one; `None` when it is.
+fn settled(before: &Stored, expected: Option<u64>, mark: &str) -> Option<Result<Product, Problem>> {
+    let (expected, present) = (expected?, before.product.version);
+    if expected == present {
+        return None;
+    }
+    if !mark.is_empty() && before.changed_by == mark {
+        return Some(Ok(before.product.clone()));
+    }
+    let detail = format!("the product is in version {present} now");
+    Some(Err(Problem::new(code::VERSION_MISMATCH, detail).with("version", present)))
+}
+
+/// The product's input with the patch applied, checked whole.
+fn patched(product: &Product, patch: &Map<String, Value>) -> Result<NewProduct, Problem> {
+    let mut input = match serde_json::to_value(product.input()) {
+        Ok(Value::Object(input)) => input,
+        _ => return Err(Problem::internal("a product that is not a JSON object")),
+    };
+    merge(&mut input, patch);
+    let new = INPUT.read(Value::Object(input)).map_err(Problem::invalid)?;
+    sound(new.errors())?;
+    Ok(new)
+}
+
+fn sound(errors: Vec<FieldError>) -> Result<(), Problem> {
+    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+}
+
+/// A product must fit an item of the table.
+fn fits(product: &Product) -> Result<(), Problem> {
+    let bytes = serde_json::to_vec(product).map_or(usize::MAX, |json| json.len());
+    if bytes <= PRODUCT_BYTES {
+        return Ok(());
+    }
+    let detail = format!("the product has {bytes} bytes; at most {PRODUCT_BYTES} are allowed");
+    Err(Problem::new(code::BODY_TOO_LARGE, detail).with("limit", PRODUCT_BYTES))
+}
+
+fn refused(product: &Product, outcome: Outcome) -> Problem {
+    match outcome {
+        Outcome::Gone => unknown(&product.id),
+        Outcome::TooLarge => Problem::field("/variants", "changes too many SKUs at once; replace them in two steps"),
+        Outcome::Taken { slug, skus } => taken(product, slug, &skus),
+        Outcome::Written | Outcome::Stands(_) => Problem::internal("a refusal without a reason"),
+    }
+}
+
+/// Names every slug and SKU that another product has.
+fn taken(product: &Product, slug: bool, skus: &[Sku]) -> Problem {
+    let error = |pointer: String| FieldError { place: Place::Body, pointer, detail: "belongs to another product".into() };
+    let index_of = |sku: &Sku| product.variants.iter().position(|variant| variant.sku == *sku).unwrap_or_default();
+    let mut errors: Vec<FieldError> = skus.iter().map(|sku| error(format!("/variants/{}/sku", index_of(sku)))).collect();
+    let mut problem = if skus.is_empty() {
+        Problem::new(code::SLUG_TAKEN, format!("another product has the slug {}", product.slug))
+    } else {
+        let names = skus.iter().map(Sku::as_str).collect::<Vec<_>>().join(", ");
+        Problem::new(code::SKU_TAKEN, format!("another product has {names}")).with("skus", skus)
+    };
+    if slug {
+        errors.insert(0, error("/slug".into()));
+        problem = problem.with("slug", &product.slug);
+    }
+    problem.errors = errors;
+    problem
+}

@@ -1,0 +1,42 @@
+//! `GET /v1/products/{id}`: one product, by its id or its slug. The answer is public and kept by the CDN, so it does not
+//! depend on who asks: what is not sold is not there.
+
+use kernel::{Problem, ProductId, Slug};
+use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::commands::unknown;
+use crate::product::Product;
+use crate::table::FindProduct;
+
+/// Which product.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Path {
+    /// The product's id (`prd_…`) or its slug.
+    id: String,
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Http::get("get-product", "/v1/products/{id}")
+        .summary("One product, by its id or its slug")
+        .auth(Auth::Anyone)
+        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .reply::<Product>(200, "The product")
+        .problems(&[kernel::problem::code::PRODUCT_NOT_FOUND])
+        .handle(handle)
+}
+
+async fn handle(call: Call<Path>, products: FindProduct) -> Result<Reply, Problem> {
+    let asked = &call.path.id;
+    let found = match (ProductId::parse(asked), Slug::parse(asked)) {
+        (Some(id), _) => products.by_id(&id).await?,
+        (None, Some(slug)) => products.by_slug(&slug).await?,
+        (None, None) => None,
+    };
+    let product = found.filter(|product| product.status.is_active()).ok_or_else(|| unknown(asked))?;
+    Ok(Reply::ok(&product).version(product.version).last_modified(product.updated_at))
+}
+

@@ -1,0 +1,105 @@
+//! `GET /v1/products`: the products of a category, or all, page by page. One query on the index of the wanted order and one
+//! batch read of the products; a filter by tag or brand may take a few queries more.
+
+use kernel::limits::{LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
+use kernel::problem::code;
+use kernel::{CategoryPath, Problem};
+use lambda::{Auth, Cache, Call, Function, Http, Nothing, Page, Reply};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::product::Product;
+use crate::table::{FindProducts, List, ListRows, Order, Position};
+
+/// Which products, in which order.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Query {
+    /// Only products of this category and below it.
+    category: Option<CategoryPath>,
+    /// Only products with this tag; case does not matter.
+    #[schemars(length(min = 1, max = LABEL_CHARS))]
+    tag: Option<String>,
+    /// Only products of this brand; case does not matter.
+    #[schemars(length(min = 1, max = LABEL_CHARS))]
+    brand: Option<String>,
+    /// The order.
+    #[serde(default)]
+    sort: Sort,
+    /// The most items on the page.
+    #[schemars(range(min = 1, max = PAGE_MAX))]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// What products are ordered by.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+enum Sort {
+    #[default]
+    #[serde(rename = "newest")]
+    Newest,
+    #[serde(rename = "price")]
+    Price,
+    #[serde(rename = "-price")]
+    PriceDown,
+    #[serde(rename = "name")]
+    Name,
+    #[serde(rename = "rating")]
+    Rating,
+}
+
+impl From<Sort> for Order {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Newest => Self::Newest,
+            Sort::Price => Self::Price,
+            Sort::PriceDown => Self::PriceDown,
+            Sort::Name => Self::Name,
+            Sort::Rating => Self::Rating,
+        }
+    }
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Http::get("list-products", "/v1/products")
+        .summary("The products of a category, a tag or a brand, page by page")
+        .auth(Auth::Anyone)
+        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .reply::<Page<Product>>(200, "A page of products; with a filter it may be shorter than the limit although there is a next one")
+        .problems(&[code::INVALID_CURSOR])
+        .handle(handle)
+}
+
+async fn handle(
+    call: Call<Nothing, Query>,
+    (rows, products, secret): (ListRows, FindProducts, aws::SigningSecret),
+) -> Result<Reply, Problem> {
+    let query = &call.query;
+    // A cursor is good for the list it came from and no other.
+    let scope = serde_json::json!(["list-products", query.category, query.tag, query.brand, query.sort]).to_string();
+    let after: Option<Position> = match &query.cursor {
+        None => None,
+        Some(cursor) => Some(secret.key().await?.position(&scope, cursor).ok_or_else(|| {
+            Problem::new(code::INVALID_CURSOR, "the cursor was altered, or is of another list; begin without one")
+        })?),
+    };
+    let list = List {
+        category: query.category.as_ref(),
+        tag: query.tag.as_deref(),
+        brand: query.brand.as_deref(),
+        order: query.sort.into(),
+    };
+    let limit = usize::try_from(query.limit.unwrap_or(PAGE_DEFAULT)).map_err(Problem::internal)?;
+    let (ids, position) = rows.page(&list, after.as_ref(), limit).await?;
+    let mut found = products.find(&ids, false).await?;
+    // A row may be a moment older than its product: what is not sold any more is left out.
+    let items: Vec<Product> =
+        ids.iter().filter_map(|id| found.remove(id)).filter(|product| product.status.is_active()).collect();
+    let next = match position {
+        None => None,
+        Some(position) => Some(secret.key().await?.cursor(&scope, &position)),
+    };
+    Ok(Reply::ok(&Page { items, next }))
+}

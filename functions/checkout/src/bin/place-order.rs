@@ -1,0 +1,5 @@
+//! The Lambda `place-order`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![checkout::operations::place_order::function()])
+}

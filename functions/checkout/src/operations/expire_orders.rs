@@ -1,0 +1,59 @@
+//! The worker behind every deadline: each order and each hold comes here once, when its time is over, by a delayed message.
+
+use std::time::Duration;
+
+use aws::QueueSpec;
+use inventory::CounterKey;
+use kernel::OrderId;
+use lambda::{Consumer, Cx, Delivery, Fault, Function};
+use orders::table::Record;
+use orders::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::till::{Standing, Till};
+
+/// Deadlines that passed.
+pub const QUEUE: QueueSpec =
+    QueueSpec { name: "expire-orders", fifo: false, visibility_s: 180, max_receives: 10, max_age_alarm_s: 1200 };
+
+/// A deadline: of an order, or of one hold of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// The order.
+    pub order: OrderId,
+    /// The counter that carries the hold; absent for the order's own deadline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counter: Option<CounterKey>,
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Consumer::new("expire-orders").summary("Expire orders that were not paid in time, and free their holds").queue(&QUEUE, handle)
+}
+
+async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {
+    let Due { order, counter } = delivery.event.data;
+    let cx = &delivery.cx;
+    let standing = due(&order, &till, cx).await?;
+    match counter {
+        // A hold that arrived late, after its order was decided, is moved here; one that was moved before is left alone.
+        Some(key) => till.move_hold(&key, &order, &standing, cx.now()).await.map_err(Fault::from),
+        None => Ok(()),
+    }
+}
+
+/// What stands, after an order that is overdue was ended. One whose time has not come (clocks differ) comes again.
+async fn due(id: &OrderId, till: &Till, cx: &Cx) -> Result<Standing, Fault> {
+    if let Some(standing) = till.record(id).await? {
+        match &standing {
+            Record::Order(order) if order.status == Status::Pending && order.expires_at > cx.now() => {
+                let early = order.expires_at.since(cx.now()) + Duration::from_secs(1);
+                return Err(Fault::Retry(early, "its time has not come".into()));
+            }
+            Record::Order(order) if order.status == Status::Pending => {}
+            Record::Order(_) | Record::Tombstone => return Ok(standing),
+        }
+    }
+    Ok(till.end(id, cx).await?)
+}

@@ -1,0 +1,217 @@
+//! The till: everything that decides an order and moves its holds goes through here, whoever asks.
+//!
+//! The order's record is decided once, by one conditional write; whoever comes second learns what stands. Money that turns
+//! out to have been taken for an order that is dead goes back by itself.
+
+use aws::{Capability, ConfigError, DataError, Grant, Platform};
+use futures_util::future::try_join_all;
+use inventory::CounterKey;
+use inventory::table::SettleHolds;
+use kernel::{OrderId, Problem, Timestamp};
+use lambda::Cx;
+use orders::order::OrderEvent;
+use orders::table::{BuryOrder, Decided, DecideOrder, LoadOrder, Opened, Record};
+use orders::{Decision, Order, Payment, PaymentStatus, Status};
+use payments::{Charge, Outcome, Payments, ProviderError};
+
+/// What deciding an order takes.
+#[derive(Clone)]
+pub struct Till {
+    load: LoadOrder,
+    decide: DecideOrder,
+    bury: BuryOrder,
+    holds: SettleHolds,
+    payments: Payments,
+}
+
+impl Capability for Till {
+    fn grants() -> Vec<Grant> {
+        [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants(), SettleHolds::grants(), Payments::grants()].concat()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self {
+            load: LoadOrder::connect(platform)?,
+            decide: DecideOrder::connect(platform)?,
+            bury: BuryOrder::connect(platform)?,
+            holds: SettleHolds::connect(platform)?,
+            payments: Payments::connect(platform)?,
+        })
+    }
+}
+
+/// What became of asking the provider for money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The provider said where the payment stands.
+    Known(Outcome),
+    /// It gave no answer.
+    Unknown(String),
+}
+
+/// An order that stands so, or the certainty that there will never be one.
+pub type Standing = Record;
+
+fn event(cx: &Cx, kind: &str, detail: Option<String>) -> OrderEvent {
+    OrderEvent { at: cx.now(), kind: kind.to_owned(), actor: cx.actor(), detail }
+}
+
+/// Where a payment stands after an outcome, with its token dropped once it is of no more use.
+fn payment_after(order: &OrderId, token: Option<&str>, outcome: &Outcome) -> Payment {
+    let mut payment = Payment {
+        status: PaymentStatus::Canceled,
+        intent_id: Some(Charge::intent(order).to_string()),
+        client_secret: None,
+        decline_code: None,
+        token: None,
+    };
+    match outcome {
+        Outcome::Succeeded => payment.status = PaymentStatus::Succeeded,
+        Outcome::Declined { code } => {
+            payment.status = PaymentStatus::Declined;
+            payment.decline_code = Some(code.clone());
+        }
+        Outcome::RequiresAction { client_secret } => {
+            payment.status = PaymentStatus::RequiresAction;
+            payment.client_secret = Some(client_secret.clone());
+            payment.token = token.map(str::to_owned);
+        }
+        Outcome::Refunded => payment.status = PaymentStatus::Refunded,
+        Outcome::Canceled | Outcome::Missing => {}
+    }
+    payment
+}
+
+impl Till {
+    /// What stands under an order's id.
+    pub async fn record(&self, id: &OrderId) -> Result<Option<Record>, DataError> {
+        self.load.record(id).await
+    }
+
+    /// Asks the provider for the money of a pending order, for at most `limit`. A passing failure is tried once more.
+    pub async fn charge(&self, order: &Order, limit: std::time::Duration, cx: &Cx) -> Asked {
+        if order.totals.total.amount == 0 {
+            return Asked::Known(Outcome::Succeeded);
+        }
+        let token = order.payment.token.clone().unwrap_or_default();
+        let charge = Charge { order: order.id.clone(), amount: order.totals.total, token };
+        let twice = async {
+            match self.payments.charge(&charge).await {
+                Err(ProviderError::Passing(_)) => self.payments.charge(&charge).await,
+                answer => answer,
+            }
+        };
+        match cx.within(limit, twice).await {
+            Some(Ok(outcome)) => Asked::Known(outcome),
+            Some(Err(error)) => Asked::Unknown(error.to_string()),
+            None => Asked::Unknown("time-out".into()),
+        }
+    }
+
+    /// Where the payment of an order stands, at the provider.
+    pub async fn retrieve(&self, order: &OrderId) -> Result<Outcome, ProviderError> {
+        self.payments.retrieve(order).await
+    }
+
+    /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, retry worker and
+    /// timer all come here, in any order and any number. Whoever comes second changes nothing.
+    pub async fn settle(&self, order: &Order, outcome: &Outcome, cx: &Cx) -> Result<Standing, Problem> {
+        let payment = payment_after(&order.id, order.payment.token.as_deref(), outcome);
+        let decided = match outcome {
+            Outcome::Succeeded => {
+                self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
+            }
+            Outcome::Declined { code } => {
+                let event = event(cx, "payment_declined", Some(code.clone()));
+                self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?
+            }
+            Outcome::RequiresAction { .. } if order.payment.status == PaymentStatus::RequiresAction => {
+                return Ok(Record::Order(Box::new(order.clone())));
+            }
+            Outcome::RequiresAction { .. } => {
+                let event = event(cx, "payment_requires_action", None);
+                self.decide.note_payment(&order.id, &payment, event).await?
+            }
+            Outcome::Canceled | Outcome::Refunded | Outcome::Missing => {
+                self.decide.decide(&order.id, Decision::Expire, &payment, event(cx, "expired", None)).await?
+            }
+        };
+        self.standing(&order.id, decided, outcome, cx).await
+    }
+
+    /// Notes that the provider gave no answer; the stream then starts the retries.
+    pub async fn note_unknown(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
+        let payment = Payment { status: PaymentStatus::Unknown, ..order.payment.clone() };
+        let event = event(cx, "payment_unknown", Some(reason.to_owned()));
+        let decided = self.decide.note_payment(&order.id, &payment, event).await?;
+        self.standing(&order.id, decided, &Outcome::Missing, cx).await
+    }
+
+    /// Calls a pending order off for a reason that is not the payment's; nothing was asked of the provider for it.
+    pub async fn cancel(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
+        let payment = payment_after(&order.id, None, &Outcome::Canceled);
+        let event = event(cx, "cancelled", Some(reason.to_owned()));
+        let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?;
+        self.standing(&order.id, decided, &Outcome::Canceled, cx).await
+    }
+
+    /// Ends a pending order whatever its time, unless its money was taken: the provider is asked to call the payment off
+    /// first, and its answer decides. What was never written is buried, so that it can never come.
+    pub async fn end(&self, id: &OrderId, cx: &Cx) -> Result<Standing, Problem> {
+        let order = match self.load.record(id).await? {
+            Some(Record::Order(order)) => order,
+            Some(Record::Tombstone) => return Ok(Record::Tombstone),
+            None => match self.bury.bury(id, cx.now()).await? {
+                Opened::Yes | Opened::Before(Record::Tombstone) => return Ok(Record::Tombstone),
+                Opened::Before(Record::Order(order)) => order,
+            },
+        };
+        if order.status != Status::Pending {
+            return Ok(Record::Order(order));
+        }
+        let outcome = self.payments.cancel(id).await.map_err(|error| {
+            Problem::new(kernel::problem::code::PROVIDER_UNAVAILABLE, "the order stays as it is until the provider answers")
+                .because(error)
+                .retry_after(5)
+        })?;
+        self.settle(&order, &outcome, cx).await
+    }
+
+    /// What stands after a write on the record; money that was taken for a dead order goes back.
+    async fn standing(&self, id: &OrderId, decided: Decided, outcome: &Outcome, cx: &Cx) -> Result<Standing, Problem> {
+        let standing = match decided {
+            Decided::Now(order) => return Ok(Record::Order(order)),
+            Decided::Before(record) => record,
+            Decided::Missing => Record::Tombstone,
+        };
+        let committed = matches!(&standing, Record::Order(order) if order.status.is_committed());
+        if *outcome == Outcome::Succeeded && !committed {
+            cx.count("UnmatchedPayments", 1);
+            cx.note("unmatched_payment_of", id);
+            self.payments.refund(id).await.map_err(|error| {
+                Problem::new(kernel::problem::code::PROVIDER_UNAVAILABLE, "the refund is tried again").because(error)
+            })?;
+        }
+        Ok(standing)
+    }
+
+    /// Moves one hold as the record of its operation says. A pending record moves nothing.
+    pub async fn move_hold(&self, key: &CounterKey, id: &OrderId, standing: &Standing, now: Timestamp) -> Result<(), DataError> {
+        let (committed, created) = match standing {
+            Record::Order(order) if order.status == Status::Pending => return Ok(()),
+            Record::Order(order) => (order.status.is_committed(), order.created_at),
+            Record::Tombstone => (false, now),
+        };
+        self.holds.settle(key, &id.op(), committed, created, now).await.map(|_| ())
+    }
+
+    /// Moves all holds of a decided order at once, for whoever needs the units now; the stream would do it soon after.
+    pub async fn move_holds(&self, standing: &Standing, now: Timestamp) -> Result<(), DataError> {
+        let Record::Order(order) = standing else { return Ok(()) };
+        let moves = order.lines.iter().map(|line| {
+            let key = CounterKey::main(line.sku.clone());
+            async move { self.move_hold(&key, &order.id, standing, now).await }
+        });
+        try_join_all(moves).await.map(|_| ())
+    }
+}

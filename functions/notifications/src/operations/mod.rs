@@ -1,0 +1,3 @@
+//! The workers, one a file.
+
+pub mod send_email;

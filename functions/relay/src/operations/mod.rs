@@ -1,0 +1,3 @@
+//! One module a worker.
+
+pub mod relay_stream;

@@ -1,0 +1,105 @@
+//! Carries the changes of one table to the queues.
+
+use aws::{Capability, ConfigError, Grant, Message, Platform, Queue, QueueSpec, Resource};
+use kernel::Timestamp;
+use lambda::{Change, Consumer, Cx, Function, StreamFailure};
+
+use crate::routes::{Outgoing, counter_changed, order_changed};
+
+/// The relays, one per table.
+#[must_use]
+pub fn functions() -> Vec<Function> {
+    vec![
+        Consumer::new("relay-stream-orders")
+            .summary("Carry changes of orders to the workers")
+            .batch(100)
+            .stream(&orders::table::TABLE, relay_orders)
+            .binary("relay-stream"),
+        Consumer::new("relay-stream-inventory")
+            .summary("Carry changes of stock to the workers")
+            .batch(100)
+            .stream(&inventory::table::TABLE, relay_inventory)
+            .binary("relay-stream"),
+    ]
+}
+
+fn sending(queues: &[&QueueSpec]) -> Vec<Grant> {
+    queues.iter().map(|queue| Grant::new(&["sqs:SendMessage"], Resource::Queue { name: queue.name })).collect()
+}
+
+/// The queues that changes of orders go to.
+#[derive(Clone)]
+struct OrderQueues(Vec<(&'static str, Queue)>);
+
+const OF_ORDERS: [&QueueSpec; 5] = [
+    &checkout::operations::expire_orders::QUEUE,
+    &checkout::operations::retry_payment::QUEUE,
+    &inventory::operations::confirm_holds::QUEUE,
+    &cart::operations::close_cart::QUEUE,
+    &notifications::operations::send_email::QUEUE,
+];
+
+impl Capability for OrderQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_ORDERS)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_ORDERS.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
+/// The queues that changes of stock go to.
+#[derive(Clone)]
+struct StockQueues(Vec<(&'static str, Queue)>);
+
+const OF_STOCK: [&QueueSpec; 1] = [&checkout::operations::expire_orders::QUEUE];
+
+impl Capability for StockQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_STOCK)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_STOCK.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
+async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, order_changed).await
+}
+
+async fn relay_inventory(changes: Vec<Change>, cx: Cx, queues: StockQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, counter_changed).await
+}
+
+/// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that
+/// had something for it; what went to other queues goes twice, which every worker bears.
+async fn relay(
+    changes: &[Change],
+    cx: &Cx,
+    queues: &[(&'static str, Queue)],
+    route: fn(&Change, Timestamp) -> Vec<Outgoing>,
+) -> Result<(), StreamFailure> {
+    let now = cx.now();
+    let mut lanes: Vec<(&Queue, usize, Vec<Message>)> = Vec::new();
+    for (at, change) in changes.iter().enumerate() {
+        for (spec, message) in route(change, now) {
+            let queue = queues.iter().find(|(name, _)| *name == spec.name).map(|(_, queue)| queue);
+            let queue = queue.ok_or_else(|| StreamFailure { at, reason: format!("no way to the queue {}", spec.name) })?;
+            match lanes.iter_mut().find(|(known, _, _)| known.url() == queue.url()) {
+                Some((_, _, messages)) => messages.push(message),
+                None => lanes.push((queue, at, vec![message])),
+            }
+        }
+    }
+    let mut failure: Option<StreamFailure> = None;
+    for (queue, at, messages) in lanes {
+        if let Err(error) = queue.send(&messages).await
+            && failure.as_ref().is_none_or(|known| at < known.at)
+        {
+            failure = Some(StreamFailure { at, reason: error.to_string() });
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}

@@ -1,0 +1,108 @@
+//! What a change means to whom. Pure.
+
+use std::time::Duration;
+
+use aws::{Message, QueueSpec};
+use cart::{Bought, OrderPaid};
+use checkout::operations::expire_orders::Due;
+use checkout::operations::retry_payment::Unsettled;
+use inventory::{CounterKey, HeldLine, HoldDecision};
+use kernel::counter::Counter;
+use kernel::{OrderId, Timestamp};
+use lambda::Change;
+use notifications::{Notice, NoticeKind};
+use orders::{Order, PaymentStatus, Status};
+use serde::{Deserialize, Serialize};
+
+/// A message and the queue it goes to.
+pub type Outgoing = (&'static QueueSpec, Message);
+
+/// A timer rings a little after its deadline, so that clocks that differ do not make it ring in vain.
+const AFTER_DEADLINE: Duration = Duration::from_secs(1);
+/// The first time a payment without an answer is asked for again.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+
+fn message<T: Serialize>(change: &Change, kind: &str, part: &str, data: T, delay: Duration) -> Message {
+    let envelope = change.envelope(kind, part, data);
+    let body = serde_json::to_string(&envelope).unwrap_or_default();
+    Message { body, delay, group: None, id: envelope.id.to_string() }
+}
+
+/// A change of an order: a timer when it comes into being, retries when its payment's outcome is not known, and when it is
+/// decided, the moves of its holds, its cart and its mail.
+#[must_use]
+pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
+    let Some(order) = change.new::<Order>() else { return Vec::new() };
+    let before = change.old::<Order>();
+    let mut out = Vec::new();
+    if before.is_none() && order.status == Status::Pending {
+        let due = Due { order: order.id.clone(), counter: None };
+        let delay = order.expires_at.since(now) + AFTER_DEADLINE;
+        out.push((&checkout::operations::expire_orders::QUEUE, message(change, "order.due.v1", "", due, delay)));
+    }
+    let was_unknown = before.as_ref().is_some_and(|old| old.payment.status == PaymentStatus::Unknown);
+    if order.status == Status::Pending && order.payment.status == PaymentStatus::Unknown && !was_unknown {
+        let unsettled = Unsettled { order: order.id.clone() };
+        let message = message(change, "payment.unknown.v1", "", unsettled, FIRST_RETRY);
+        out.push((&checkout::operations::retry_payment::QUEUE, message));
+    }
+    let was_pending = before.as_ref().is_none_or(|old| old.status == Status::Pending);
+    if was_pending && order.status != Status::Pending {
+        decided(change, &order, before.as_ref(), &mut out);
+    }
+    out
+}
+
+fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec<Outgoing>) {
+    let committed = order.status.is_committed();
+    let kind = format!("order.{}.v1", order.status);
+    let lines = order.lines.iter().map(|line| HeldLine { key: CounterKey::main(line.sku.clone()) }).collect();
+    let decision = HoldDecision { op: order.id.op(), committed, created: order.created_at, lines };
+    out.push((
+        &inventory::operations::confirm_holds::QUEUE,
+        message(change, &kind, "holds", decision, Duration::ZERO),
+    ));
+    let notice = |kind| Notice { order_id: order.id.clone(), kind };
+    if committed {
+        let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
+        let paid = OrderPaid { cart_id: order.cart_id.clone(), order_id: order.id.clone(), bought };
+        out.push((&cart::operations::close_cart::QUEUE, message(change, &kind, "cart", paid, Duration::ZERO)));
+        let mail = message(change, &kind, "mail", notice(NoticeKind::OrderPaid), Duration::ZERO);
+        out.push((&notifications::operations::send_email::QUEUE, mail));
+    }
+    // Only a shopper who was told to wait needs to be told that the wait is over.
+    let told_to_wait = before.is_some_and(|old| {
+        matches!(old.payment.status, PaymentStatus::RequiresAction | PaymentStatus::Unknown)
+    });
+    if order.status == Status::Expired && told_to_wait {
+        let mail = message(change, &kind, "mail", notice(NoticeKind::OrderExpired), Duration::ZERO);
+        out.push((&notifications::operations::send_email::QUEUE, mail));
+    }
+}
+
+/// A counter as the stream shows it.
+#[derive(Deserialize)]
+struct CounterItem {
+    pk: String,
+    #[serde(flatten)]
+    counter: Counter,
+}
+
+/// A change of a counter: a timer for each hold that is new. It finds holds that arrived after their order was decided,
+/// which no other event would.
+#[must_use]
+pub fn counter_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
+    let Some(after) = change.new::<CounterItem>() else { return Vec::new() };
+    let before = change.old::<CounterItem>().map(|item| item.counter).unwrap_or_default();
+    let Some(key) = CounterKey::parse(&after.pk) else { return Vec::new() };
+    let fresh = after.counter.holds.iter().filter(|(op, _)| !before.holds.contains_key(*op));
+    fresh
+        .filter_map(|(op, hold)| Some((OrderId::from_op(op)?, hold)))
+        .map(|(order, hold)| {
+            let delay = Timestamp::from_millis(hold.deadline).since(now) + AFTER_DEADLINE;
+            let due = Due { order, counter: Some(key.clone()) };
+            let part = due.order.body().to_owned();
+            (&checkout::operations::expire_orders::QUEUE, message(change, "hold.due.v1", &part, due, delay))
+        })
+        .collect()
+}

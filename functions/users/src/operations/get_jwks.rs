@@ -1,0 +1,51 @@
+//! `GET /.well-known/jwks.json`: the key that access tokens are verified with (RFC 7517).
+
+use aws::keys::PublicKey;
+use kernel::Problem;
+use lambda::token::{key_id, modulus_and_exponent};
+use lambda::{Cache, Call, Function, Http, Reply};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A set of keys.
+#[derive(Serialize, JsonSchema)]
+pub struct KeySet {
+    /// The keys.
+    pub keys: Vec<Key>,
+}
+
+/// An RSA public key (RFC 7518 §6.3.1).
+#[derive(Serialize, JsonSchema)]
+pub struct Key {
+    /// The kind of key: `RSA`.
+    pub kty: &'static str,
+    /// What it is for: `sig`.
+    #[serde(rename = "use")]
+    pub usage: &'static str,
+    /// The algorithm: `RS256`.
+    pub alg: &'static str,
+    /// Its id, as in the header of tokens.
+    pub kid: String,
+    /// The modulus, base64url.
+    pub n: String,
+    /// The exponent, base64url.
+    pub e: String,
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Http::get("get-jwks", "/.well-known/jwks.json")
+        .summary("The keys that access tokens are verified with.")
+        .cache(Cache::Public { max_age: 300, stale: 3600 })
+        .reply::<KeySet>(200, "The keys.")
+        .handle(handle)
+}
+
+async fn handle(_: Call, key: PublicKey) -> Result<Reply, Problem> {
+    let der = key.der().await?;
+    let Some((n, e)) = modulus_and_exponent(der) else {
+        return Err(Problem::internal("the key of access tokens is not an RSA key"));
+    };
+    Ok(Reply::ok(&KeySet { keys: vec![Key { kty: "RSA", usage: "sig", alg: "RS256", kid: key_id(der), n, e }] }))
+}

@@ -1,0 +1,60 @@
+# From the registry's grants to the statements of each role's policy. Every ARN is whole: nothing ends in a wildcard.
+# Names of tables and queues are known beforehand, so those ARNs are written out (and a plan shows them); streams, keys
+# and secrets have a part that AWS draws.
+
+locals {
+  dynamodb = "arn:${data.aws_partition.current.partition}:dynamodb:${var.region}:${local.account}:table/${local.prefix}-"
+  sqs      = "arn:${data.aws_partition.current.partition}:sqs:${var.region}:${local.account}:${local.prefix}-"
+
+  # A grant on something that is not in the registry fails here, by its name.
+  resources = merge(
+    { for name, t in local.tables : "table ${name}" => "${local.dynamodb}${name}" },
+    merge([for name, t in local.tables : {
+      for i in t.indexes : "index ${name} ${i.name}" => "${local.dynamodb}${name}/index/${i.name}"
+    }]...),
+    { for name, t in local.tables : "stream ${name}" => module.table[name].stream_arn if t.stream },
+    { for name, q in local.queues : "queue ${name}" => "${local.sqs}${name}${q.fifo ? ".fifo" : ""}" },
+    { for name, q in local.queues : "dead-letters ${name}" => "${local.sqs}${name}-dead${q.fifo ? ".fifo" : ""}" },
+    { for name, t in local.streams : "stream-dead-letters ${name}" => "${local.sqs}${name}-stream-dead" },
+    { for name in local.keys : "key ${name}" => aws_kms_key.this[name].arn },
+    { for name in local.secrets : "secret ${name}" => aws_secretsmanager_secret.this[name].arn },
+    { "sender" = "arn:${data.aws_partition.current.partition}:ses:${var.region}:${local.account}:identity/${local.mail_identity}" },
+  )
+
+  # What Lambda's poller does in the name of the function's role. ListStreams is granted on the one stream.
+  trigger_grants = {
+    for name, f in local.functions : name => concat(
+      [for t in [f.trigger] : {
+        actions  = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+        resource = "queue ${t.queue}"
+      } if t.type == "queue"],
+      [for t in [f.trigger] : {
+        actions  = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
+        resource = "stream ${t.table}"
+      } if t.type == "stream"],
+      [for t in [f.trigger] : {
+        actions  = ["sqs:SendMessage"]
+        resource = "stream-dead-letters ${name}"
+      } if t.type == "stream"],
+    )
+  }
+
+  grants = {
+    for name, f in local.functions : name => concat(local.trigger_grants[name], [
+      for g in f.grants : {
+        actions  = g.actions
+        resource = join(" ", compact([g.resource.type, try(g.resource.table, ""), try(g.resource.name, "")]))
+      }
+    ])
+  }
+
+  # One statement for each resource, whatever number of grants name it.
+  statements = {
+    for name, grants in local.grants : name => [
+      for resource, actions in { for g in grants : g.resource => g.actions... } : {
+        actions  = sort(distinct(flatten(actions)))
+        resource = local.resources[resource]
+      }
+    ]
+  }
+}

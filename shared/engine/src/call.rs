@@ -1,0 +1,92 @@
+//! Layers: what stands between an SDK client and the engine.
+//!
+//! Counting, IAM and injected faults are layers; each sees the call, may change it, send it on never, once or
+//! twice, and sees the reply. It owns no state. It must never reach around [`Next`] into the engine's stores.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::engine::{BoxFuture, Engine};
+use crate::wire::{Reply, Service};
+
+/// One call on its way down.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The service it is for.
+    pub service: Service,
+    /// The operation, such as `PutItem`.
+    pub operation: String,
+    body: Bytes,
+    parsed: OnceLock<Value>,
+}
+
+impl Call {
+    /// A call from its `X-Amz-Target` and body.
+    #[must_use]
+    pub fn new(target: &str, body: impl Into<Bytes>) -> Self {
+        let (service, operation) = Service::of_target(target);
+        Self { service, operation: operation.to_owned(), body: body.into(), parsed: OnceLock::new() }
+    }
+
+    /// The body's bytes.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as JSON, parsed at the first look; `Null` when it is none.
+    pub fn json(&self) -> &Value {
+        self.parsed.get_or_init(|| serde_json::from_slice(&self.body).unwrap_or(Value::Null))
+    }
+
+    /// The same call with another body.
+    #[must_use]
+    pub fn with_json(self, body: Value) -> Self {
+        let bytes = Bytes::from(body.to_string());
+        Self { body: bytes, parsed: OnceLock::from(body), ..self }
+    }
+}
+
+/// A call that got no answer: what the SDK sees in place of a reply, and may retry.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectorFailure {
+    /// Nothing came back in time; whether the call took effect is unknown.
+    #[error("no answer in time: {0}")]
+    Timeout(String),
+    /// The connection broke; whether the call took effect is unknown.
+    #[error("connection lost: {0}")]
+    Connection(String),
+    /// The call cannot have been sent; the SDK does not retry it.
+    #[error("call not sent: {0}")]
+    NotSent(String),
+}
+
+/// One layer around the engine. The first in the list is the outermost.
+pub trait Layer: Send + Sync {
+    /// Handles a call; [`Next::run`] passes it on.
+    fn call<'a>(&'a self, call: Call, next: Next<'a>) -> BoxFuture<'a, Result<Reply, ConnectorFailure>>;
+}
+
+/// The layers below, and the engine at the bottom. It can be copied: a layer may send a call twice.
+#[derive(Clone, Copy)]
+pub struct Next<'a> {
+    layers: &'a [Arc<dyn Layer>],
+    engine: &'a Engine,
+}
+
+impl<'a> Next<'a> {
+    pub(crate) fn new(layers: &'a [Arc<dyn Layer>], engine: &'a Engine) -> Self {
+        Self { layers, engine }
+    }
+
+    /// Passes the call on.
+    #[must_use]
+    pub fn run(self, call: Call) -> BoxFuture<'a, Result<Reply, ConnectorFailure>> {
+        match self.layers.split_first() {
+            Some((layer, rest)) => layer.call(call, Self { layers: rest, engine: self.engine }),
+            None => Box::pin(async move { Ok(self.engine.answer(call).await) }),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! From the grants of a declaration to those that the engine's guard checks: the same list, with this stage's names.
+
+use std::collections::BTreeSet;
+
+use aws::{Grant, QueueSpec, Resource};
+use lambda::{Function, Trigger};
+
+use crate::setup;
+use crate::shop::PREFIX;
+
+/// All grants of a function.
+pub(crate) fn of(function: &Function, queues: &[QueueSpec]) -> BTreeSet<engine::Grant> {
+    function.grants.iter().flat_map(|grant| named(grant, queues)).collect()
+}
+
+fn named(grant: &Grant, queues: &[QueueSpec]) -> Vec<engine::Grant> {
+    let queue = |name: &str| queues.iter().find(|queue| queue.name == name);
+    let resource = match grant.resource {
+        Resource::Table { name } => setup::table_name(name),
+        Resource::Index { table, name } => format!("{}/index/{name}", setup::table_name(table)),
+        Resource::Stream { table } => format!("{}/stream", setup::table_name(table)),
+        Resource::Queue { name } => queue(name).map_or_else(|| format!("{PREFIX}-{name}"), setup::queue_name),
+        Resource::DeadLetters { name } => {
+            queue(name).map_or_else(|| format!("{PREFIX}-{name}-dead"), setup::dead_letters_name)
+        }
+        Resource::Key { name } => format!("key/{PREFIX}-{name}"),
+        Resource::Secret { name } => format!("secret/{PREFIX}/{name}"),
+        // Mail does not leave through the engine.
+        Resource::Sender => return Vec::new(),
+    };
+    grant.actions.iter().map(|action| engine::Grant::new(*action, resource.clone())).collect()
+}
+
+/// What Lambda asks for before it reads a queue or a stream for a function, whether or not the function itself uses it.
+pub(crate) fn of_trigger(function: &Function) -> BTreeSet<engine::Grant> {
+    let all = |actions: &[&str], resource: String| -> BTreeSet<engine::Grant> {
+        actions.iter().map(|action| engine::Grant::new(*action, resource.clone())).collect()
+    };
+    match &function.trigger {
+        Trigger::Queue { queue, .. } => {
+            let reading =
+                ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
+            let mut own = all(&reading, setup::queue_name(queue));
+            own.extend(all(&["sqs:SendMessage"], setup::dead_letters_name(queue)));
+            own
+        }
+        Trigger::Stream { table, .. } => {
+            let reading = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+            all(&reading, format!("{}/stream", setup::table_name(table.name)))
+        }
+        Trigger::Http(_) | Trigger::Schedule { .. } => BTreeSet::new(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The shop through its public surface.
+
+mod pump;
+mod request;
+mod support;
