@@ -33,6 +33,9 @@ pub struct Cart {
     pub updated_at: Timestamp,
     /// When it may be dropped, in seconds since the epoch.
     pub expires: i64,
+    /// The request that changed the lines last: a write that is sent again because its answer was lost finds itself here.
+    #[serde(default)]
+    pub changed_by: String,
 }
 
 /// What is wanted of one SKU.
@@ -100,6 +103,7 @@ impl Cart {
             created_at: now,
             updated_at: now,
             expires: expiry(now),
+            changed_by: String::new(),
         }
     }
 

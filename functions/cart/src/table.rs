@@ -42,6 +42,21 @@ capability!(
     CloseCart on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem"]
 );
 
+/// A change of one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Of which cart.
+    pub cart: &'a CartId,
+    /// Of which SKU.
+    pub sku: &'a Sku,
+    /// The version the cart must be in; any without one.
+    pub expected: Option<u64>,
+    /// The request that asks for it.
+    pub request: &'a str,
+    /// When.
+    pub now: Timestamp,
+}
+
 /// What became of a change of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
@@ -85,26 +100,18 @@ impl LoadCart {
 }
 
 impl ChangeLines {
-    /// Sets a line, in the expected version of the cart (any without one). A repeated call finds its own work done.
-    pub async fn set(
-        &self,
-        id: &CartId,
-        sku: &Sku,
-        line: &Line,
-        expected: Option<u64>,
-        now: Timestamp,
-    ) -> Result<Changed, DataError> {
+    /// Sets a line.
+    pub async fn set(&self, change: Change<'_>, line: &Line) -> Result<Changed, DataError> {
         let update = "SET #lines.#sku = :line, #added.#sku = if_not_exists(#added.#sku, :now), \
-            #version = #version + :one, #updated = :now, #expires = :expires";
+            #version = #version + :one, #updated = :now, #expires = :expires, #by = :by";
         let room = "#currency = :currency AND (attribute_exists(#lines.#sku) OR size(#lines) < :cap)";
         let request = self
-            .begin(id, sku, update, room, expected, now)?
+            .begin(change, update, room)?
             .expression_attribute_names("#currency", "currency")
             .expression_attribute_values(":line", attribute(line)?)
             .expression_attribute_values(":currency", s(line.unit_price.currency.as_str()))
             .expression_attribute_values(":cap", n(i64::try_from(CART_LINES).unwrap_or(i64::MAX)));
-        let done = |cart: &Cart| cart.lines.get(sku) == Some(line);
-        match change(request, expected, done).await? {
+        match send(request, change).await? {
             // No condition but these two is left.
             Failed::Other(cart) if cart.currency != line.unit_price.currency => Ok(Changed::Currency(cart.currency)),
             Failed::Other(_) => Ok(Changed::Full),
@@ -112,50 +119,38 @@ impl ChangeLines {
         }
     }
 
-    /// Removes a line, in the expected version of the cart (any without one); a line that is not there stays away.
-    pub async fn remove(
-        &self,
-        id: &CartId,
-        sku: &Sku,
-        expected: Option<u64>,
-        now: Timestamp,
-    ) -> Result<Changed, DataError> {
-        let update = "SET #version = #version + :one, #updated = :now, #expires = :expires REMOVE #lines.#sku, #added.#sku";
-        let request = self.begin(id, sku, update, "attribute_exists(#lines.#sku)", expected, now)?;
-        let done = |cart: &Cart| !cart.lines.contains_key(sku);
-        match change(request, expected, done).await? {
+    /// Removes a line; of one that is not there nothing changes.
+    pub async fn remove(&self, change: Change<'_>) -> Result<Changed, DataError> {
+        let update = "SET #version = #version + :one, #updated = :now, #expires = :expires, #by = :by \
+            REMOVE #lines.#sku, #added.#sku";
+        let request = self.begin(change, update, "attribute_exists(#lines.#sku)")?;
+        match send(request, change).await? {
             Failed::Other(cart) => Ok(Changed::Yes(Box::new(cart))),
             Failed::Sorted(changed) => Ok(changed),
         }
     }
 
-    fn begin(
-        &self,
-        id: &CartId,
-        sku: &Sku,
-        update: &str,
-        condition: &str,
-        expected: Option<u64>,
-        now: Timestamp,
-    ) -> Result<UpdateItemFluentBuilder, DataError> {
+    fn begin(&self, change: Change<'_>, update: &str, condition: &str) -> Result<UpdateItemFluentBuilder, DataError> {
         let mut request = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
-            .set_key(Some(self.table.key(id.as_str())))
+            .set_key(Some(self.table.key(change.cart.as_str())))
             .update_expression(update)
             .expression_attribute_names("#lines", "lines")
             .expression_attribute_names("#added", "added")
-            .expression_attribute_names("#sku", sku.as_str())
+            .expression_attribute_names("#sku", change.sku.as_str())
             .expression_attribute_names("#version", "version")
             .expression_attribute_names("#updated", "updated_at")
             .expression_attribute_names("#expires", "expires")
+            .expression_attribute_names("#by", "changed_by")
             .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":now", attribute(&now)?)
-            .expression_attribute_values(":expires", n(expiry(now)));
+            .expression_attribute_values(":by", s(change.request))
+            .expression_attribute_values(":now", attribute(&change.now)?)
+            .expression_attribute_values(":expires", n(expiry(change.now)));
         let mut all = format!("attribute_exists(pk) AND {condition}");
-        if let Some(version) = expected {
+        if let Some(version) = change.expected {
             all.push_str(" AND #version = :version");
             request = request.expression_attribute_values(":version", attribute(&version)?);
         }
@@ -170,12 +165,8 @@ enum Failed {
     Other(Cart),
 }
 
-/// Sends a change of a line. `done` tells whether a cart already is as the change would have it.
-async fn change(
-    request: UpdateItemFluentBuilder,
-    expected: Option<u64>,
-    done: impl Fn(&Cart) -> bool,
-) -> Result<Failed, DataError> {
+/// Sends a change of a line, and sorts out why it failed as far as every change can fail.
+async fn send(request: UpdateItemFluentBuilder, change: Change<'_>) -> Result<Failed, DataError> {
     let request = request.return_values(ReturnValue::AllNew);
     let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let cart: Cart = match written(request.send().await)? {
@@ -183,12 +174,12 @@ async fn change(
         Written::No(None) => return Ok(Failed::Sorted(Changed::NoCart)),
         Written::No(Some(item)) => from_item(item)?,
     };
-    match expected {
-        Some(version) if version != cart.version => {
-            // The answer of the first try was lost: the next version, and it is as this change wants it.
-            let mine = cart.version == version.saturating_add(1) && done(&cart);
-            Ok(Failed::Sorted(if mine { Changed::Yes(Box::new(cart)) } else { Changed::Version(cart.version) }))
+    match change.expected {
+        // The answer of the first try was lost, and the client sent it again.
+        Some(version) if version != cart.version && cart.changed_by == change.request => {
+            Ok(Failed::Sorted(Changed::Yes(Box::new(cart))))
         }
+        Some(version) if version != cart.version => Ok(Failed::Sorted(Changed::Version(cart.version))),
         _ => Ok(Failed::Other(cart)),
     }
 }

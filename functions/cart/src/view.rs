@@ -64,6 +64,7 @@ pub struct LineView {
 
 /// How a price changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "LinePriceChange")]
 pub struct PriceChange {
     /// What it was when the line was set.
     pub from: Money,
@@ -72,6 +73,7 @@ pub struct PriceChange {
 /// Whether there are units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "LineAvailability")]
 pub enum Availability {
     /// There are.
     InStock,
@@ -83,6 +85,7 @@ pub enum Availability {
 
 /// What a cart comes to. Discount, shipping and tax are known at the quote; here they are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CartTotals")]
 pub struct Totals {
     /// All lines together.
     pub subtotal: Money,
@@ -99,11 +102,11 @@ pub struct Totals {
 impl CartView {
     /// A cart at the present prices of these products and with this stock; a SKU without stock is sold out.
     #[must_use]
-    pub fn of(cart: &Cart, products: &HashMap<ProductId, Product>, stock: &HashMap<Sku, i64>) -> Self {
+    pub fn of(cart: &Cart, products: &[Product], stock: &HashMap<Sku, i64>) -> Self {
         let mut subtotal = Money::zero(cart.currency);
         let mut lines = Vec::with_capacity(cart.lines.len());
         for (sku, line) in cart.in_order() {
-            let product = products.get(&line.product_id).filter(|product| product.status.is_active());
+            let product = products.iter().find(|product| product.id == line.product_id && product.status.is_active());
             let offer = product.and_then(|product| Some((product, product.variant(sku)?)));
             // In the currency of the cart, and within what an amount may be, also together with the lines before.
             let priced = offer.and_then(|(product, variant)| {
@@ -176,7 +179,7 @@ mod tests {
     use crate::cart::tests::{cart, line, sku};
 
     /// The product of all lines in these tests, with variants A (100), B (250) and D (in dollars).
-    fn products(status: Status) -> HashMap<ProductId, Product> {
+    fn products(status: Status) -> Vec<Product> {
         let variant = |sku: &str, amount: i64, currency: &str| json!({ "sku": sku, "price": { "amount": amount, "currency": currency } });
         let body = json!({
             "name": "Tea", "category": "tea", "images": [{ "url": "/tea.svg" }],
@@ -184,7 +187,7 @@ mod tests {
         });
         let new = NewProduct { status, ..serde_json::from_value(body).unwrap() };
         let product = Product::new(line(1, 1).product_id, Slug::parse("tea").unwrap(), new, Timestamp::from_millis(0));
-        HashMap::from([(product.id.clone(), product)])
+        vec![product]
     }
 
     #[test]
@@ -214,13 +217,13 @@ mod tests {
             assert!(view.lines[0].unavailable);
             assert_eq!(view.totals.total.amount, 0);
         }
-        assert!(CartView::of(&cart(&[("A", 1, 100)]), &HashMap::new(), &HashMap::new()).lines[0].unavailable);
+        assert!(CartView::of(&cart(&[("A", 1, 100)]), &[], &HashMap::new()).lines[0].unavailable);
     }
 
     #[test]
     fn a_sum_beyond_any_money_counts_only_as_far_as_it_goes() {
         let mut products = products(Status::Active);
-        for variant in products.values_mut().flat_map(|product| &mut product.variants) {
+        for variant in products.iter_mut().flat_map(|product| &mut product.variants) {
             variant.price.amount = kernel::limits::AMOUNT_MAX;
         }
         let view = CartView::of(&cart(&[("A", 1, 1), ("B", 2, 1)]), &products, &HashMap::new());

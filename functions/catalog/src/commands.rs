@@ -53,16 +53,11 @@ pub async fn update(
     id: &ProductId,
     patch: &Map<String, Value>,
     expected: Option<u64>,
-    fingerprint: &str,
     now: Timestamp,
 ) -> Result<Product, Problem> {
-    // The fingerprint says which change, the version of what: together they tell a repeated call.
-    let mark = expected.map(|version| format!("{fingerprint}@{version}")).unwrap_or_default();
     for _ in 0..RACES {
         let before = products.load(id).await?.ok_or_else(|| unknown(id))?;
-        if let Some(answer) = settled(&before, expected, &mark) {
-            return answer;
-        }
+        in_version(&before, expected)?;
         let new = patched(&before.product, patch)?;
         let mut slugs = new.slugs(id, Some(&before.product.slug)).into_iter().peekable();
         while let Some(slug) = slugs.next() {
@@ -71,9 +66,9 @@ pub async fn update(
                 return Ok(before.product);
             }
             fits(&product)?;
-            match products.change(&before, product.clone(), &mark).await? {
+            match products.change(&before, product.clone()).await? {
                 Outcome::Written => return Ok(product),
-                // Read again: it is this very change, or the version is told.
+                // Somebody was faster: read again, and with an expected version say which one stands now.
                 Outcome::Stands(_) => break,
                 Outcome::Taken { slug: true, skus } if skus.is_empty() && slugs.peek().is_some() => {}
                 other => return Err(refused(&product, other)),
@@ -96,12 +91,10 @@ pub async fn archive(
         if before.product.status == Status::Archived {
             return Ok(());
         }
-        if let Some(answer) = settled(&before, expected, "") {
-            return answer.map(|_| ());
-        }
+        in_version(&before, expected)?;
         let archived = NewProduct { status: Status::Archived, ..before.product.input() };
         let product = before.product.changed(before.product.slug.clone(), archived, now);
-        match products.change(&before, product.clone(), "").await? {
+        match products.change(&before, product.clone()).await? {
             Outcome::Written => return Ok(()),
             Outcome::Stands(_) => {}
             other => return Err(refused(&product, other)),
@@ -116,18 +109,14 @@ pub fn unknown(id: &impl std::fmt::Display) -> Problem {
     Problem::new(code::PRODUCT_NOT_FOUND, format!("there is no product {id}"))
 }
 
-/// The answer when the product is not in the expected version: the product when this change was made before, a problem
-/// when it was another one; `None` when it is.
-fn settled(before: &Stored, expected: Option<u64>, mark: &str) -> Option<Result<Product, Problem>> {
-    let (expected, present) = (expected?, before.product.version);
-    if expected == present {
-        return None;
-    }
-    if !mark.is_empty() && before.changed_by == mark {
-        return Some(Ok(before.product.clone()));
+/// A problem that tells the present version, unless it is the expected one.
+fn in_version(before: &Stored, expected: Option<u64>) -> Result<(), Problem> {
+    let present = before.product.version;
+    if expected.is_none_or(|version| version == present) {
+        return Ok(());
     }
     let detail = format!("the product is in version {present} now");
-    Some(Err(Problem::new(code::VERSION_MISMATCH, detail).with("version", present)))
+    Err(Problem::new(code::VERSION_MISMATCH, detail).with("version", present))
 }
 
 /// The product's input with the patch applied, checked whole.

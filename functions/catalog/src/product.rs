@@ -160,6 +160,7 @@ pub struct Variant {
 /// Whether a product is sold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ProductStatus")]
 pub enum Status {
     /// Not yet.
     Draft,

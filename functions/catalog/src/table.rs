@@ -4,7 +4,7 @@
 //! catalogue that spans items, for a command that is rare. Each marker is guarded by a condition of its own, so a cancelled
 //! transaction says which name was taken. Lists read the rows through four indexes; only active products have rows.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws::table::{cancelled, from_item, n, s, to_item};
@@ -109,32 +109,28 @@ impl Capability for ChangeProducts {
     }
 }
 
-/// A product as it stands in the table, with what makes repeated commands recognisable.
+/// A product as it stands in the table, with what makes a repeated creation recognisable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The product.
     pub product: Product,
     /// The fingerprint of the request that created it.
     pub created_by: String,
-    /// The fingerprint of the request that changed it last; empty when none did.
-    pub changed_by: String,
 }
 
 impl Stored {
     fn read(mut item: Item) -> Result<Self, DataError> {
-        let mut text = |name: &str| match item.remove(name) {
+        let created_by = match item.remove("created_by") {
             Some(AttributeValue::S(text)) => text,
             _ => String::new(),
         };
-        let (created_by, changed_by) = (text("created_by"), text("changed_by"));
-        Ok(Self { product: from_item(item)?, created_by, changed_by })
+        Ok(Self { product: from_item(item)?, created_by })
     }
 
     fn item(&self, table: &Table) -> Result<Item, DataError> {
         let mut item = to_item(&self.product)?;
         item.extend(table.key2(self.product.id.as_str(), "product"));
         item.insert("created_by".into(), s(&self.created_by));
-        item.insert("changed_by".into(), s(&self.changed_by));
         Ok(item)
     }
 }
@@ -270,13 +266,11 @@ impl FindSku {
 }
 
 impl FindProducts {
-    /// Those that exist of these, whatever their status. An id may stand in the list twice.
-    pub async fn find(&self, ids: &[ProductId], consistent: bool) -> Result<HashMap<ProductId, Product>, DataError> {
-        let once: HashSet<&ProductId> = ids.iter().collect();
+    /// Those that exist of these, whatever their status, in no order. An id may stand in the list twice.
+    pub async fn by_ids(&self, ids: &[ProductId], consistent: bool) -> Result<Vec<Product>, DataError> {
+        let once: BTreeSet<&ProductId> = ids.iter().collect();
         let keys = once.into_iter().map(|id| product_key(&self.table, id)).collect();
-        let items = self.table.get_many(keys, consistent).await?;
-        let products = items.into_iter().map(from_item::<Product>);
-        products.map(|product| product.map(|product| (product.id.clone(), product))).collect()
+        self.table.get_many(keys, consistent).await?.into_iter().map(from_item).collect()
     }
 }
 
@@ -381,7 +375,7 @@ impl ReadCategories {
 impl CreateProducts {
     /// Writes a new product with everything that belongs to it, unless its id, its slug or a SKU is taken.
     pub async fn create(&self, product: &Product, created_by: &str) -> Result<Outcome, DataError> {
-        let after = Stored { product: product.clone(), created_by: created_by.to_owned(), changed_by: String::new() };
+        let after = Stored { product: product.clone(), created_by: created_by.to_owned() };
         self.writer.write(None, &after).await
     }
 }
@@ -395,8 +389,8 @@ impl ChangeProducts {
 
     /// Writes another version of a product with everything that belongs to it, unless somebody else changed it since
     /// `before` was read, or its new slug or a new SKU is taken.
-    pub async fn change(&self, before: &Stored, product: Product, changed_by: &str) -> Result<Outcome, DataError> {
-        let after = Stored { product, created_by: before.created_by.clone(), changed_by: changed_by.to_owned() };
+    pub async fn change(&self, before: &Stored, product: Product) -> Result<Outcome, DataError> {
+        let after = Stored { product, created_by: before.created_by.clone() };
         self.writer.write(Some(before), &after).await
     }
 }

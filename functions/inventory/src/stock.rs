@@ -77,6 +77,7 @@ pub struct HeldLine {
 /// Whether something can be bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "StockStatus")]
 pub enum Status {
     /// Yes.
     InStock,

@@ -6,6 +6,8 @@
 use std::sync::LazyLock;
 
 use kernel::Money;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use orders::Order;
 use serde::Serialize;
@@ -38,8 +40,7 @@ const TEMPLATES: &[Template] = &[
 
 static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     for (name, source) in TEMPLATES {
         environment.add_template(name, source)?;
     }
@@ -87,10 +88,9 @@ fn view(order: &Order, link: Option<&str>) -> View {
     });
     let to = &order.shipping_address;
     let town = format!("{} {}", to.postal_code, to.city);
-    let parts = [&to.name, &to.line1, to.line2.as_ref().unwrap_or(&to.name), &town, to.region.as_ref().unwrap_or(&town)];
-    let mut address: Vec<String> = parts.iter().map(|part| one_line(part)).collect();
-    address.push(to.country.to_string());
-    address.dedup();
+    let country = to.country.to_string();
+    let parts = [Some(&to.name), Some(&to.line1), to.line2.as_ref(), Some(&town), to.region.as_ref(), Some(&country)];
+    let address = parts.into_iter().flatten().map(|part| one_line(part)).filter(|part| !part.is_empty()).collect();
     View {
         number: order.number.clone(),
         name: one_line(&to.name),
@@ -115,10 +115,148 @@ pub fn write(order: &Order, kind: NoticeKind, link: Option<&str>) -> Result<Lett
         NoticeKind::OrderPaid => ("order-paid", format!("Your order {} is confirmed", order.number)),
         NoticeKind::OrderExpired => ("order-expired", format!("Your order {} was not paid in time", order.number)),
     };
-    let view = Value::from_serialize(view(order, link));
-    let text = environment.get_template(&format!("{name}.txt"))?.render(context! { order => view })?;
-    let inner = environment.get_template(&format!("{name}.html"))?.render(context! { order => view })?;
+    let values = context! { order => Value::from(Serde(view(order, link))) };
+    let text = environment.get_template(&format!("{name}.txt"))?.render(&values)?;
+    let inner = environment.get_template(&format!("{name}.html"))?.render(&values)?;
     let content = Value::from_safe_string(inner);
-    let html = environment.get_template(LAYOUT.0)?.render(context! { title => subject, content })?;
+    let html = environment.get_template(LAYOUT.0)?.render(context! { title => subject.as_str(), content })?;
     Ok(Letter { subject, text, html })
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{CartId, Country, Currency, Email, OrderId, ProductId, Sku, Timestamp};
+    use orders::order::Address;
+    use orders::{OrderLine, Payment, PaymentStatus, Status, Totals};
+
+    use super::*;
+
+    fn euro(amount: i64) -> Money {
+        Money::new(amount, Currency::EUR)
+    }
+
+    fn line(name: &str, quantity: u32, price: i64) -> OrderLine {
+        let unit_price = euro(price);
+        OrderLine {
+            sku: Sku::parse("TEA-1").unwrap(),
+            product_id: ProductId::new([1; 16]),
+            name: name.into(),
+            quantity,
+            unit_price,
+            line_total: unit_price.times(quantity).unwrap(),
+            tax: euro(0),
+        }
+    }
+
+    fn order() -> Order {
+        let id = OrderId::new([9; 16]);
+        let at = Timestamp::from_millis(1_795_000_000_000);
+        Order {
+            number: orders::order::number(&id),
+            id,
+            status: Status::Paid,
+            version: 2,
+            customer: None,
+            email: Email::parse("zoe@example.com").unwrap(),
+            cart_id: CartId::new([2; 16]),
+            fingerprint: "f".into(),
+            lines: vec![line("Green tea", 2, 650), line("Cup", 1, 1299)],
+            totals: Totals {
+                subtotal: euro(2599),
+                discount: euro(0),
+                shipping: euro(490),
+                tax: euro(493),
+                total: euro(3089),
+            },
+            shipping_address: Address {
+                name: "Zoë Müller".into(),
+                line1: "Am Wall 1".into(),
+                line2: None,
+                city: "Bremen".into(),
+                region: None,
+                postal_code: "28195".into(),
+                country: Country::parse("DE").unwrap(),
+            },
+            billing_address: None,
+            shipping_method: "standard".into(),
+            payment: Payment {
+                status: PaymentStatus::Succeeded,
+                intent_id: Some("pi_1".into()),
+                client_secret: None,
+                decline_code: None,
+                token: None,
+            },
+            events: Vec::new(),
+            created_at: at,
+            expires_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn every_template_is_sound() {
+        for (name, _) in TEMPLATES {
+            assert!(ENVIRONMENT.as_ref().unwrap().get_template(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_confirmation_says_what_was_bought_for_how_much_and_where_it_goes() {
+        let letter = write(&order(), NoticeKind::OrderPaid, Some("https://shop.example/v1/orders/x?token=y")).unwrap();
+        assert_eq!(letter.subject, format!("Your order {} is confirmed", order().number));
+        let expected = format!(
+            "Thank you, Zoë Müller!\n\nYour order {} of 2026-11-18 is paid and confirmed.\nWe are getting it ready.\n\n\
+             * Green tea\n  2 x 6.50 EUR = 13.00 EUR  (TEA-1)\n* Cup\n  1 x 12.99 EUR = 12.99 EUR  (TEA-1)\n\n\
+             Subtotal: 25.99 EUR\nShipping: 4.90 EUR\nTotal: 30.89 EUR\n(The total contains 4.93 EUR of tax.)\n\n\
+             It goes by standard to\n\n  Zoë Müller\n  Am Wall 1\n  28195 Bremen\n  DE\n\n\
+             See where your order stands:\nhttps://shop.example/v1/orders/x?token=y\n\
+             This link is yours alone: whoever has it can see the order.\n",
+            order().number
+        );
+        assert_eq!(letter.text, expected);
+        let in_html = [
+            "<h1>Thank you, Zoë Müller!</h1>", "Green tea<br>", "2 × 6.50 EUR", "13.00 EUR", "30.89 EUR",
+            "contains 4.93 EUR of tax", "Am Wall 1<br>", "28195 Bremen", "token=y", "<!doctype html>",
+        ];
+        for part in in_html {
+            assert!(letter.html.contains(part), "{part} in {}", letter.html);
+        }
+    }
+
+    #[test]
+    fn tax_on_top_and_a_discount_are_lines_of_their_own() {
+        let mut order = order();
+        order.totals = Totals { discount: euro(100), tax: euro(300), total: euro(3289), ..order.totals };
+        let letter = write(&order, NoticeKind::OrderPaid, None).unwrap();
+        for part in ["Discount: -1.00 EUR\n", "Tax: 3.00 EUR\n", "Total: 32.89 EUR\n"] {
+            assert!(letter.text.contains(part), "{part} in {}", letter.text);
+        }
+        assert!(!letter.text.contains("contains") && !letter.text.contains("See where") && !letter.html.contains("<a "));
+    }
+
+    #[test]
+    fn nothing_that_somebody_typed_is_markup_or_a_new_line() {
+        let mut order = order();
+        order.lines[0].name = "<script>alert(1)</script> \"&\n\n* Free gift".into();
+        order.shipping_address.name = "<b>Eve</b>\r\nBcc: x".into();
+        order.shipping_address.line2 = Some("{{ 7 * 7 }}\u{2028}c/o <img src=x>".into());
+        for kind in [NoticeKind::OrderPaid, NoticeKind::OrderExpired] {
+            let letter = write(&order, kind, Some("https://x/?a=1&b=\"><i>")).unwrap();
+            for markup in ["<script", "<b>", "<img", "<i>", "49"] {
+                assert!(!letter.html.contains(markup), "{markup} in {}", letter.html);
+            }
+            assert!(letter.html.contains("&lt;script&gt;"));
+            let starts = letter.text.lines().filter(|line| line.starts_with("* ")).count();
+            assert_eq!(starts, order.lines.len(), "{}", letter.text);
+            assert!(!letter.text.lines().any(|line| line.starts_with("Bcc")));
+        }
+    }
+
+    #[test]
+    fn an_expired_order_is_told_that_nothing_is_owed() {
+        let letter = write(&order(), NoticeKind::OrderExpired, None).unwrap();
+        assert!(letter.subject.ends_with("was not paid in time"));
+        assert!(letter.text.contains("nothing is owed") && letter.html.contains("nothing is owed"));
+        assert!(letter.text.contains("Total, not paid: 30.89 EUR"));
+    }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "OrderStatus")]
 pub enum Status {
     /// Not decided: its units are held, its payment is under way.
     Pending,

@@ -100,7 +100,9 @@ impl fmt::Display for Audit {
 impl Seen {
     fn of(answer: &Answer) -> Self {
         let text = |pointer: &str| answer.body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let order = text("/id").or_else(|| text("/order_id"));
+        // A refusal names its own order too; only `checkout-in-progress` names somebody else's.
+        let named = text("/order").filter(|_| answer.code() != "checkout-in-progress");
+        let order = text("/id").or(named);
         Self {
             status: answer.status,
             code: answer.code().to_owned(),
@@ -121,8 +123,9 @@ impl Seen {
     pub fn definite(&self) -> bool {
         match self.status {
             200 | 201 => self.order_status != "pending",
-            402 | 422 => true,
             409 => !matches!(self.code.as_str(), "request-in-flight" | "checkout-in-progress"),
+            408 | 425 | 429 => false,
+            400..=499 => true,
             _ => false,
         }
     }
@@ -291,9 +294,11 @@ async fn settle(shop: &Shop, record: &Record) -> Outcome<Settled> {
     if promised && status != "paid" {
         settled.failures.push(format!("{}: told paid, is {status} now", record.key));
     }
-    // The same key once more: whatever it answers, it must be the same order.
-    if let Ok(again) = shop.checkout(&record.key, &record.body).await {
-        let again = Seen::of(&again);
+    // The same key once more must be the same order. Not for a refusal that left no order: there the key is still free, and
+    // asking again would buy.
+    let decided = status == "paid" || seen.status == 402;
+    if decided && !settled.orders.is_empty() {
+        let again = Seen::of(&shop.checkout(&record.key, &record.body).await?);
         settled.orders.extend(again.order.clone());
         if again.paid() != (status == "paid") {
             settled.failures.push(format!("{}: is {status}, but asked again it answers {again:?}", record.key));

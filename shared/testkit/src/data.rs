@@ -21,6 +21,8 @@ pub struct Data {
     pub platform: Platform,
     /// Its clock.
     pub clock: Arc<ManualClock>,
+    /// The embedded engine under it, unless the tests run against DynamoDB Local: to put layers around it.
+    pub engine: Option<Engine>,
 }
 
 /// The address of Amazon's DynamoDB Local, when tests are to run against it.
@@ -54,24 +56,25 @@ pub async fn open(tables: &[&TableSpec]) -> Data {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
     let clock = Arc::new(ManualClock::at(START));
-    let platform = match url {
+    let (platform, engine) = match url {
         Some(url) => {
             vars.insert("AWS_ENDPOINT_URL".into(), url);
-            Platform::start(Config::from_vars(&vars).expect("a complete configuration")).expect("an HTTP client")
+            let config = Config::from_vars(&vars).expect("a complete configuration");
+            (Platform::start(config).expect("an HTTP client"), None)
         }
         None => {
             let ticks = clock.clone();
             let engine =
                 Engine::open(Options::memory(Arc::new(move || ticks.now().millis()))).expect("an engine in memory");
             let config = Config::from_vars(&vars).expect("a complete configuration");
-            Platform::over(config, engine.http_client(Vec::new()))
+            (Platform::over(config, engine.http_client(Vec::new())), Some(engine))
         }
     };
     let platform = platform.with_clock(clock.clone());
     for table in tables {
         create(&platform, table).await;
     }
-    Data { platform, clock }
+    Data { platform, clock, engine }
 }
 
 async fn create(platform: &Platform, spec: &TableSpec) {

@@ -148,37 +148,31 @@ impl Client {
     }
 
     /// A request; the path starts with a slash and may carry a query, both encoded already.
-    #[must_use]
     pub fn request(&self, method: Method, path: impl Into<String>) -> Request<'_> {
         Request { client: self, method, path: path.into(), headers: HeaderMap::new(), body: Bytes::new(), wrong: None }
     }
 
     /// A GET.
-    #[must_use]
     pub fn get(&self, path: impl Into<String>) -> Request<'_> {
         self.request(Method::GET, path)
     }
 
     /// A POST.
-    #[must_use]
     pub fn post(&self, path: impl Into<String>) -> Request<'_> {
         self.request(Method::POST, path)
     }
 
     /// A PUT.
-    #[must_use]
     pub fn put(&self, path: impl Into<String>) -> Request<'_> {
         self.request(Method::PUT, path)
     }
 
     /// A PATCH.
-    #[must_use]
     pub fn patch(&self, path: impl Into<String>) -> Request<'_> {
         self.request(Method::PATCH, path)
     }
 
     /// A DELETE.
-    #[must_use]
     pub fn delete(&self, path: impl Into<String>) -> Request<'_> {
         self.request(Method::DELETE, path)
     }
@@ -371,6 +365,59 @@ mod tests {
     fn values_are_encoded_and_unreserved_ones_stay() {
         assert_eq!(encoded("a/b c&d=é"), "a%2Fb%20c%26d%3D%C3%A9");
         assert_eq!(encoded("SKU-1_a.b~"), "SKU-1_a.b~");
+    }
+
+    /// A server that reads one request and answers with these bytes, then closes.
+    async fn serve_once(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/stage/$default", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = socket.read(&mut request).await.unwrap();
+            socket.write_all(answer).await.unwrap();
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        (base, server)
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_under_the_base_with_its_headers_and_comes_back_whole() {
+        let answer = b"HTTP/1.1 409 Conflict\r\nretry-after: 3\r\ncontent-length: 20\r\n\r\n{\"code\": \"all-held\"}";
+        let (base, server) = serve_once(answer).await;
+        let client = Client::new(&base).unwrap();
+        let answer = client
+            .put("/v1/carts/c?x=1")
+            .key("k")
+            .bearer("t")
+            .json(&serde_json::json!({ "a": 1 }))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.code(), answer.retry_after()),
+            (409, "all-held", Some(Duration::from_secs(3)))
+        );
+        assert!(
+            answer.wrong("no").to_string().contains("PUT /v1/carts/c?x=1: no; answered 409 {\"code\": \"all-held\"}")
+        );
+        let request = server.await.unwrap().to_ascii_lowercase();
+        assert!(request.starts_with("put /stage/$default/v1/carts/c?x=1 http/1.1\r\n"), "{request}");
+        for part in ["idempotency-key: k", "authorization: bearer t", "content-type: application/json", "{\"a\":1}"] {
+            assert!(request.contains(part), "{part} in {request}");
+        }
+        assert!(!request.contains("accept-encoding"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_under_a_request_is_lost_and_not_repeated() {
+        for cut in [&b""[..], b"HTTP/1.1 201 Created\r\ncontent-length: 100\r\n\r\n{\"id\":"] {
+            let (base, server) = serve_once(cut).await;
+            let error = Client::new(&base).unwrap().post("/v1/checkout").send().await.unwrap_err();
+            assert!(matches!(error, HttpError::Lost(_)), "{error:?}");
+            server.await.unwrap();
+        }
     }
 
     #[tokio::test]

@@ -131,7 +131,7 @@ fn next(status: u16, code: &str, attempt: u32, retry_after: Option<Duration>) ->
         (201, _) => Next::End(Fate::Paid),
         (202, _) => Next::Watch,
         (409, "out-of-stock") => Next::End(Fate::SoldOut),
-        (409, "all-held" | "checkout-in-progress") => Next::Again { new_attempt: true, pause },
+        (409, "all-held" | "checkout-in-progress" | "order-decided") => Next::Again { new_attempt: true, pause },
         (409, "request-in-flight") | (429 | 502 | 503 | 504, _) => Next::Again { new_attempt: false, pause },
         _ => Next::End(Fate::Other(format!("{status} {code}"))),
     }

@@ -34,6 +34,6 @@ async fn handle(call: Call<Nothing, Nothing, NewCart>, carts: CreateCart) -> Res
     let cart = Cart::new(CartId::new(call.cx.random()), currency, call.cx.now());
     // A retry of the SDK meets its own cart, and nobody else's: 128 random bits do not repeat.
     carts.create(&cart).await?;
-    let view = CartView::of(&cart, &Default::default(), &Default::default());
+    let view = CartView::of(&cart, &[], &Default::default());
     Ok(Reply::created(&view, &format!("/v1/carts/{}", cart.id)).version(cart.version))
 }

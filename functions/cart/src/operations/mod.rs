@@ -6,19 +6,16 @@ pub mod get_cart;
 pub mod remove_line;
 pub mod set_line;
 
-use std::collections::HashMap;
-
-use aws::DataError;
 use catalog::table::FindProducts;
 use inventory::table::ReadStock;
 use kernel::problem::code;
 use kernel::{CartId, Problem, ProductId, Sku};
-use lambda::Reply;
+use lambda::{Cx, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cart::Cart;
-use crate::table::Changed;
+use crate::table::{Change, Changed};
 use crate::view::CartView;
 
 /// The path of a cart.
@@ -63,9 +60,14 @@ pub(crate) fn unknown() -> Problem {
 pub(crate) async fn shown(cart: &Cart, products: &FindProducts, stock: &ReadStock) -> Result<Reply, Problem> {
     let ids: Vec<ProductId> = cart.lines.values().map(|line| line.product_id.clone()).collect();
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
-    let (products, stock): (Result<_, DataError>, Result<HashMap<Sku, i64>, DataError>) =
-        futures_util::future::join(products.find(&ids, false), stock.available(&skus)).await;
-    Ok(Reply::ok(&CartView::of(cart, &products?, &stock?)).version(cart.version).last_modified(cart.updated_at))
+    let (products, stock) =
+        futures_util::future::try_join(products.by_ids(&ids, false), stock.available(&skus)).await?;
+    Ok(Reply::ok(&CartView::of(cart, &products, &stock)).version(cart.version).last_modified(cart.updated_at))
+}
+
+/// The change of a line that a request asks for.
+pub(crate) fn change<'a>(cart: &'a CartId, sku: &'a Sku, cx: &'a Cx) -> Change<'a> {
+    Change { cart, sku, expected: cx.expected_version(), request: cx.request_id(), now: cx.now() }
 }
 
 /// The cart after a change, or why there was none.

@@ -6,7 +6,7 @@ use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Auth, Call, Function, Http, Reply};
 
-use crate::operations::{LinePath, changed, shown};
+use crate::operations::{LinePath, change, changed, shown};
 use crate::table::ChangeLines;
 use crate::view::CartView;
 
@@ -25,7 +25,6 @@ async fn handle(
     call: Call<LinePath>,
     (carts, products, stock): (ChangeLines, FindProducts, ReadStock),
 ) -> Result<Reply, Problem> {
-    let cx = &call.cx;
-    let outcome = carts.remove(&call.path.cart()?, &call.path.sku, cx.expected_version(), cx.now()).await?;
+    let outcome = carts.remove(change(&call.path.cart()?, &call.path.sku, &call.cx)).await?;
     shown(&changed(outcome)?, &products, &stock).await
 }

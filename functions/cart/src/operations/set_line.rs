@@ -12,13 +12,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cart::Line;
-use crate::operations::{LinePath, changed, shown};
+use crate::operations::{LinePath, change, changed, shown};
 use crate::table::ChangeLines;
 use crate::view::CartView;
 
 /// What is wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SetLine")]
 struct Wanted {
     /// How many units; 0 removes the line.
     #[schemars(range(max = LINE_QUANTITY))]
@@ -47,12 +48,12 @@ async fn handle(
     call: Call<LinePath, Nothing, Wanted>,
     (skus, carts, products, stock): (FindSku, ChangeLines, FindProducts, ReadStock),
 ) -> Result<Reply, Problem> {
-    let (cx, id, sku) = (&call.cx, call.path.cart()?, &call.path.sku);
+    let (cart, sku) = (call.path.cart()?, &call.path.sku);
     let outcome = match call.body.quantity {
-        0 => carts.remove(&id, sku, cx.expected_version(), cx.now()).await?,
+        0 => carts.remove(change(&cart, sku, &call.cx)).await?,
         quantity => {
             let line = offered(skus.find(sku).await?, sku, quantity)?;
-            carts.set(&id, sku, &line, cx.expected_version(), cx.now()).await?
+            carts.set(change(&cart, sku, &call.cx), &line).await?
         }
     };
     shown(&changed(outcome)?, &products, &stock).await

@@ -1,6 +1,8 @@
 //! `GET /v1/products`: the products of a category, or all, page by page. One query on the index of the wanted order and one
 //! batch read of the products; a filter by tag or brand may take a few queries more.
 
+use std::collections::HashMap;
+
 use kernel::limits::{LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
 use kernel::{CategoryPath, Problem};
@@ -34,6 +36,7 @@ struct Query {
 
 /// What products are ordered by.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "ProductSort")]
 enum Sort {
     #[default]
     #[serde(rename = "newest")]
@@ -93,7 +96,8 @@ async fn handle(
     };
     let limit = usize::try_from(query.limit.unwrap_or(PAGE_DEFAULT)).map_err(Problem::internal)?;
     let (ids, position) = rows.page(&list, after.as_ref(), limit).await?;
-    let mut found = products.find(&ids, false).await?;
+    let found = products.by_ids(&ids, false).await?;
+    let mut found: HashMap<_, _> = found.into_iter().map(|product| (product.id.clone(), product)).collect();
     // A row may be a moment older than its product: what is not sold any more is left out.
     let items: Vec<Product> =
         ids.iter().filter_map(|id| found.remove(id)).filter(|product| product.status.is_active()).collect();

@@ -11,7 +11,7 @@ use aws::{Capability, ConfigError, Grant, Platform, SigningSecret};
 use cart::table::{Claim, ClaimCart, LoadCart};
 use cart::{Cart, ClaimMark};
 use catalog::table::FindProducts;
-use futures_util::future::{join_all, join3, try_join};
+use futures_util::future::{join, join_all, join3, try_join};
 use inventory::CounterKey;
 use inventory::table::{Held, HoldRequest, HoldStock, ReadStock};
 use kernel::counter::{Counter, Refusal};
@@ -134,26 +134,15 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     let id = order_id(&body.cart_id, &cx);
     cx.note("order", &id);
     let (cart, record) = try_join(desk.carts.load(&body.cart_id), desk.till.record(&id)).await?;
-    let order = match record {
-        Some(record) => same_request(record, &cx)?,
-        None => {
-            let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
-            let goods = goods(&cart, &desk.products).await?;
-            let priced = agreed(&goods, &body, &cart)?;
-            desk.look(&priced.lines, &cx).await?;
-            let instead_of = desk.free(&cart, &id, &cx).await?;
-            let order = pending(id, body, priced, &desk, &cx);
-            return desk.begin(order, instead_of, &cx).await;
-        }
-    };
-    match order.status {
-        // The same call as before, which stopped somewhere: every step is idempotent, so it goes on.
-        Status::Pending => {
-            let held = desk.hold_all(&order, &cx).await;
-            desk.pay_if_held(order, held, &cx).await
-        }
-        _ => desk.answer(Record::Order(Box::new(order)), &cx).await,
+    if let Some(record) = record {
+        return desk.resume(same_request(record, &cx)?, &cx).await;
     }
+    let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
+    let goods = goods(&cart, &desk.products).await?;
+    let priced = agreed(&goods, &body, &cart)?;
+    desk.look(&priced.lines, &cx).await?;
+    let instead_of = desk.free(&cart, &id, &cx).await?;
+    desk.begin(pending(id, body, priced, &desk, &cx), instead_of, &cx).await
 }
 
 /// The id that belongs to this cart and key: the same key is the same order, without a table of keys.
@@ -312,14 +301,28 @@ impl Desk {
 
     /// Writes order, claim and holds side by side; the decision on the order later commits or drops them all.
     async fn begin(&self, order: Order, instead_of: Option<OrderId>, cx: &Cx) -> Result<Reply, Problem> {
-        let open = self.orders.open(&order);
         let claim = self.claims.claim(&order.cart_id, &order.id, order.created_at, instead_of.as_ref());
-        let (opened, claimed, held) = join3(open, claim, self.hold_all(&order, cx)).await;
-        let order = match opened? {
-            Opened::Yes => order,
-            Opened::Before(record) => same_request(record, cx)?,
-        };
-        match claimed? {
+        let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold_all(&order, cx)).await;
+        match opened? {
+            Opened::Yes => self.go_on(order, claimed?, held, cx).await,
+            // The same call runs twice at once; this one found the other's order and goes the other's way.
+            Opened::Before(record) => self.resume(same_request(record, cx)?, cx).await,
+        }
+    }
+
+    /// Goes on where an earlier run of the same call stopped: every step is idempotent.
+    async fn resume(&self, order: Order, cx: &Cx) -> Result<Reply, Problem> {
+        if order.status != Status::Pending {
+            return self.answer(Record::Order(Box::new(order)), cx).await;
+        }
+        let claim = self.claims.claim(&order.cart_id, &order.id, order.created_at, None);
+        let (claimed, held) = join(claim, self.hold_all(&order, cx)).await;
+        self.go_on(order, claimed?, held, cx).await
+    }
+
+    /// A cart pays for one order: who did not get the claim steps back.
+    async fn go_on(&self, order: Order, claimed: Claim, held: Result<(), Shortage>, cx: &Cx) -> Result<Reply, Problem> {
+        match claimed {
             Claim::Mine(_) => self.pay_if_held(order, held, cx).await,
             Claim::Of(mark) => {
                 self.drop_order(&order, "another order is paying for the cart", cx).await?;

@@ -21,7 +21,7 @@ use crate::bells::Bells;
 use crate::busy::Busy;
 use crate::shop::{Inner, Shop, ShopError};
 
-pub use state::{QueueState, State, StreamState};
+pub use state::{LAG_COUNTED, QueueState, State, StreamState};
 
 /// How often old items are swept and read stream records dropped.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);

@@ -1,5 +1,7 @@
 //! Payments: each token of the built-in provider, and what it leaves in stock, cart and order.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::check::{cart_becomes, problem, same, untouched};
@@ -8,12 +10,16 @@ use crate::clock::{Watch, pause};
 use crate::shop::{SETTLES, Shop, Stock, VISA, Wanted, checkout_body, ramp};
 use crate::{Outcome, Stop, ensure};
 
+/// A hold that was given up is released by a worker at the latest: locally at once, on an emulator after its next poll.
+const MOMENTS: Duration = Duration::from_secs(30);
+
 pub fn cases() -> Vec<Case> {
     vec![
         case("payments.a card that works is paid at once", visa),
         case("payments.a declined card releases the stock and keeps the cart", declined),
         case("payments.a declined shopper pays with another card", second_card),
         case("payments.a card that needs confirming waits with its stock held", requires_action),
+        case("payments.a shopper's own hold never blocks that shopper", own_hold),
         case("payments.a card that fails once is paid in the end", processing_error),
         case("payments.a provider without an answer charges once and is paid by itself", slow),
         case("payments.a token nobody knows is declined", unknown_token),
@@ -58,9 +64,28 @@ async fn second_card(shop: Shop) -> Outcome {
     let goods = shop.product(Wanted::units(1)).await?;
     let (cart, body) = shop.ready(&goods.sku, 1, "pm_card_chargeDeclined").await?;
     problem(shop.checkout(&shop.unique("key"), &body).await?, 402, "payment-declined")?;
-    // His own hold on the last unit must not block him, also before it was released.
-    let quote = shop.quote(&cart).await?;
-    let body = checkout_body(&cart, &shop.email(), &quote, VISA);
+    pays_with_visa(&shop, &cart, &goods.sku).await
+}
+
+/// The shopper left the bank's page, the last unit still held for him, and brings another card.
+async fn own_hold(shop: Shop) -> Outcome {
+    let goods = shop.product(Wanted::units(1)).await?;
+    let (cart, body) = shop.ready(&goods.sku, 1, "pm_card_authenticationRequired").await?;
+    let first = shop.checkout(&shop.unique("key"), &body).await?.expect(202)?;
+    pays_with_visa(&shop, &cart, &goods.sku).await?;
+    let dead = shop.decided(first.text("/id")?, first.text("/token")?).await?;
+    ensure!(
+        ["cancelled", "expired"].contains(&dead.text("/status")?),
+        "{}",
+        dead.wrong("the first attempt must be dead")
+    );
+    Ok(())
+}
+
+/// Buys the only unit of a cart that was tried before. His own attempt must not block him for longer than moments.
+async fn pays_with_visa(shop: &Shop, cart: &str, sku: &str) -> Outcome {
+    let quote = shop.quote(cart).await?;
+    let body = checkout_body(cart, &shop.email(), &quote, VISA);
     let watch = Watch::start();
     for attempt in 0_u32.. {
         let answer = shop.checkout(&shop.unique("key"), &body).await?.expect_any(&[201, 409])?;
@@ -68,11 +93,11 @@ async fn second_card(shop: Shop) -> Outcome {
             break;
         }
         ensure!(["all-held", "checkout-in-progress"].contains(&answer.code()), "{}", answer.wrong("another refusal"));
-        ensure!(watch.elapsed() < SETTLES, "{}", answer.wrong("his own declined attempt still blocks him"));
+        ensure!(watch.elapsed() < MOMENTS, "{}", answer.wrong("his own earlier attempt still blocks him"));
         pause(ramp(attempt)).await;
     }
-    shop.stock_becomes(&goods.sku, Stock::sold(1, 1)).await?;
-    cart_becomes(&shop, &cart, &goods.sku, 0).await
+    shop.stock_becomes(sku, Stock::sold(1, 1)).await?;
+    cart_becomes(shop, cart, sku, 0).await
 }
 
 async fn requires_action(shop: Shop) -> Outcome {
