@@ -173,7 +173,8 @@ pub(crate) mod tests {
 
     #[test]
     fn lines_are_shown_as_they_came_in() {
-        let shown: Vec<String> = cart(&[("B", 1, 1), ("C", 1, 1), ("A", 1, 1)]).in_order().iter().map(|(sku, _)| sku.to_string()).collect();
+        let shown: Vec<String> =
+            cart(&[("B", 1, 1), ("C", 1, 1), ("A", 1, 1)]).in_order().iter().map(|(sku, _)| sku.to_string()).collect();
         assert_eq!(shown, ["B", "C", "A"]);
     }
 

@@ -170,7 +170,9 @@ async fn send(request: UpdateItemFluentBuilder, change: Change<'_>) -> Result<Fa
     let request = request.return_values(ReturnValue::AllNew);
     let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let cart: Cart = match written(request.send().await)? {
-        Written::Yes(output) => return Ok(Failed::Sorted(Changed::Yes(Box::new(from_item(output.attributes.unwrap_or_default())?)))),
+        Written::Yes(output) => {
+            return Ok(Failed::Sorted(Changed::Yes(Box::new(from_item(output.attributes.unwrap_or_default())?))));
+        }
         Written::No(None) => return Ok(Failed::Sorted(Changed::NoCart)),
         Written::No(Some(item)) => from_item(item)?,
     };
@@ -224,7 +226,10 @@ impl ClaimCart {
         match &cart.claim {
             Some(mark) if mark.order == *order => Ok(Claim::Mine(cart)),
             Some(mark) => Ok(Claim::Of(mark.clone())),
-            None => Err(DataError::Corrupt(format!("the claim on a cart was refused for no reason, version {}", cart.version))),
+            None => Err(DataError::Corrupt(format!(
+                "the claim on a cart was refused for no reason, version {}",
+                cart.version
+            ))),
         }
     }
 }
@@ -232,9 +237,16 @@ impl ClaimCart {
 impl CloseCart {
     /// Takes what an order bought out of the cart it came from and lifts the order's claim. Does nothing when the claim is
     /// not this order's (it was done before) or the cart is gone.
-    pub async fn close(&self, id: &CartId, order: &OrderId, bought: &[(Sku, u32)], now: Timestamp) -> Result<(), DataError> {
+    pub async fn close(
+        &self,
+        id: &CartId,
+        order: &OrderId,
+        bought: &[(Sku, u32)],
+        now: Timestamp,
+    ) -> Result<(), DataError> {
         for _ in 0..TRIES {
-            let cart: Option<Cart> = self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
+            let cart: Option<Cart> =
+                self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
             let Some(cart) = cart else { return Ok(()) };
             let Some(closed) = cart.closed(order, bought, now) else { return Ok(()) };
             if self.replace(&cart, &closed, order).await? {

@@ -208,7 +208,11 @@ mod tests {
 
     #[test]
     fn what_is_not_sold_any_more_does_not_count() {
-        let view = CartView::of(&cart(&[("A", 1, 100), ("GONE", 9, 100), ("D", 1, 100)]), &products(Status::Active), &HashMap::new());
+        let view = CartView::of(
+            &cart(&[("A", 1, 100), ("GONE", 9, 100), ("D", 1, 100)]),
+            &products(Status::Active),
+            &HashMap::new(),
+        );
         let flags: Vec<bool> = view.lines.iter().map(|line| line.unavailable).collect();
         assert_eq!((flags, view.totals.total.amount), (vec![false, true, true], 100));
         assert_eq!((view.lines[0].availability, view.lines[0].available), (Some(Availability::SoldOut), Some(0)));

@@ -156,9 +156,11 @@ fn refused(product: &Product, outcome: Outcome) -> Problem {
 
 /// Names every slug and SKU that another product has.
 fn taken(product: &Product, slug: bool, skus: &[Sku]) -> Problem {
-    let error = |pointer: String| FieldError { place: Place::Body, pointer, detail: "belongs to another product".into() };
+    let error =
+        |pointer: String| FieldError { place: Place::Body, pointer, detail: "belongs to another product".into() };
     let index_of = |sku: &Sku| product.variants.iter().position(|variant| variant.sku == *sku).unwrap_or_default();
-    let mut errors: Vec<FieldError> = skus.iter().map(|sku| error(format!("/variants/{}/sku", index_of(sku)))).collect();
+    let mut errors: Vec<FieldError> =
+        skus.iter().map(|sku| error(format!("/variants/{}/sku", index_of(sku)))).collect();
     let mut problem = if skus.is_empty() {
         Problem::new(code::SLUG_TAKEN, format!("another product has the slug {}", product.slug))
     } else {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kernel::limits::{
-    ATTRIBUTE_CHARS, ATTRIBUTES, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, TAGS, VARIANTS,
+    ATTRIBUTE_CHARS, ATTRIBUTES, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, TAGS,
+    VARIANTS,
 };
 use kernel::problem::{FieldError, Place};
 use kernel::text::slugify;
@@ -416,7 +417,10 @@ impl NewProduct {
             let web = image.url.starts_with("https://") || image.url.starts_with("http://");
             let own = image.url.starts_with('/') && !image.url.starts_with("//");
             if !(web || own) || image.url.chars().any(|c| c.is_whitespace() || c.is_control()) {
-                errors.add(format!("/images/{index}/url"), "must be an http or https address, or a path that starts with one slash");
+                errors.add(
+                    format!("/images/{index}/url"),
+                    "must be an http or https address, or a path that starts with one slash",
+                );
             }
         }
         self.option_errors(&mut errors);
@@ -449,7 +453,10 @@ impl NewProduct {
                 if let (Some(price), Some(currency)) = (price, currency)
                     && price.currency != currency
                 {
-                    errors.add(format!("{at}/{name}/currency"), format!("must be {currency}, as the first variant's price is"));
+                    errors.add(
+                        format!("{at}/{name}/currency"),
+                        format!("must be {currency}, as the first variant's price is"),
+                    );
                 }
             }
             if variant.compare_at.is_some_and(|before| before.amount <= variant.price.amount) {
@@ -551,15 +558,23 @@ pub(crate) mod tests {
     fn everything_wrong_between_fields_is_named_at_once() {
         let found = wrong(|body| {
             body["name"] = json!("  ");
-            body["images"] = json!([{ "url": "javascript:alert(1)" }, { "url": "//evil.example/x" }, { "url": "/ok.svg" }]);
-            body["options"] = json!([{ "name": "size", "values": ["50 g", "100 g", "50 g"] }, { "name": "size", "values": ["x"] }]);
+            body["images"] =
+                json!([{ "url": "javascript:alert(1)" }, { "url": "//evil.example/x" }, { "url": "/ok.svg" }]);
+            body["options"] =
+                json!([{ "name": "size", "values": ["50 g", "100 g", "50 g"] }, { "name": "size", "values": ["x"] }]);
             body["variants"][1]["sku"] = json!("TEA-50");
             body["variants"][1]["price"]["currency"] = json!("USD");
             body["variants"][0]["compare_at"] = json!({ "amount": 499, "currency": "EUR" });
         });
         for pointer in [
-            "/name", "/images/0/url", "/images/1/url", "/options/0/values/2", "/options/1/name", "/variants/1/sku",
-            "/variants/1/price/currency", "/variants/0/compare_at/amount",
+            "/name",
+            "/images/0/url",
+            "/images/1/url",
+            "/options/0/values/2",
+            "/options/1/name",
+            "/variants/1/sku",
+            "/variants/1/price/currency",
+            "/variants/0/compare_at/amount",
         ] {
             assert!(found.iter().any(|one| one == pointer), "{pointer} in {found:?}");
         }

@@ -8,10 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws::table::{cancelled, from_item, n, s, to_item};
-use aws::{Capability, ConfigError, DataError, Grant, IndexSpec, Item, Platform, Resource, Table, TableSpec, capability};
+use aws::{
+    Capability, ConfigError, DataError, Grant, IndexSpec, Item, Platform, Resource, Table, TableSpec, capability,
+};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use kernel::{CategoryPath, ProductId, Sku, Slug};
 use serde::{Deserialize, Serialize};
 
@@ -306,13 +310,20 @@ impl ListRows {
         Ok((ids?, next))
     }
 
-    async fn query(&self, list: &List<'_>, start: Option<Item>, limit: usize) -> Result<(Vec<Item>, Option<Item>), DataError> {
+    async fn query(
+        &self,
+        list: &List<'_>,
+        start: Option<Item>,
+        limit: usize,
+    ) -> Result<(Vec<Item>, Option<Item>), DataError> {
         let (index, sort, forward) = list.order.index();
         let mut filters = Vec::new();
         let mut query = self.table.client().query().table_name(self.table.name()).index_name(index);
         if let Some(tag) = list.tag {
             filters.push("contains(#tags, :tag)");
-            query = query.expression_attribute_names("#tags", "tags").expression_attribute_values(":tag", s(tag.to_lowercase()));
+            query = query
+                .expression_attribute_names("#tags", "tags")
+                .expression_attribute_values(":tag", s(tag.to_lowercase()));
         }
         if let Some(brand) = list.brand {
             filters.push("#brand = :brand");
@@ -465,7 +476,8 @@ impl Writer {
         let put = match before {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(before) => {
-                let version = i64::try_from(before.product.version).map_err(|error| DataError::Corrupt(error.to_string()))?;
+                let version =
+                    i64::try_from(before.product.version).map_err(|error| DataError::Corrupt(error.to_string()))?;
                 put.condition_expression("#version = :version")
                     .expression_attribute_names("#version", "version")
                     .expression_attribute_values(":version", n(version))

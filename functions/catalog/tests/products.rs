@@ -1,5 +1,7 @@
 //! The catalogue's functions over the embedded engine, each behind its own grants.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::time::Duration;
@@ -66,9 +68,18 @@ async fn the_life_of_a_product() {
     let Some(stage) = stage().await else { return };
     let made = create(&stage, &body("Green Tea", "TEA-1", "food/tea", 499)).await.expect(201);
     let id = made.body["id"].as_str().unwrap();
-    assert_eq!((&made.body["slug"], &made.body["version"], &made.body["status"]), (&json!("green-tea"), &json!(1), &json!("active")));
-    assert_eq!((&made.headers["location"], &made.headers["etag"]), (&json!(format!("/v1/products/{id}")), &json!("\"v1\"")));
-    assert_eq!(leftovers(&stage).await, [("categories".into(), 1), ("list".into(), 3), ("prd".into(), 1), ("sku".into(), 1), ("slug".into(), 1)]);
+    assert_eq!(
+        (&made.body["slug"], &made.body["version"], &made.body["status"]),
+        (&json!("green-tea"), &json!(1), &json!("active"))
+    );
+    assert_eq!(
+        (&made.headers["location"], &made.headers["etag"]),
+        (&json!(format!("/v1/products/{id}")), &json!("\"v1\""))
+    );
+    assert_eq!(
+        leftovers(&stage).await,
+        [("categories".into(), 1), ("list".into(), 3), ("prd".into(), 1), ("sku".into(), 1), ("slug".into(), 1)]
+    );
 
     for asked in [id, "green-tea"] {
         let read = stage.to("get-product").path("id", asked).send().await.expect(200);
@@ -88,7 +99,10 @@ async fn the_life_of_a_product() {
         "variants": [{ "sku": "SENCHA-1", "price": { "amount": 599, "currency": "EUR" } }],
     });
     let changed = patch(&stage, id, "\"v1\"", &change).send().await.expect(200);
-    assert_eq!((&changed.body["version"], &changed.body["brand"], &changed.headers["etag"]), (&json!(2), &json!("Oolong"), &json!("\"v2\"")));
+    assert_eq!(
+        (&changed.body["version"], &changed.body["brand"], &changed.headers["etag"]),
+        (&json!(2), &json!("Oolong"), &json!("\"v2\""))
+    );
     stage.to("get-product").path("id", "green-tea").send().await.problem(404, "product-not-found");
     stage.to("get-product").path("id", "sencha").send().await.expect(200);
     assert_eq!((count(&stage, "food").await, count(&stage, "drinks/hot").await), (0, 1));
@@ -143,7 +157,10 @@ async fn what_is_refused_leaves_nothing_behind() {
     let change = json!({ "variants": [{ "sku": "T", "price": { "amount": 1, "currency": "EUR" } }] });
     patch(&stage, id, "\"v1\"", &change).send().await.problem(409, "sku-taken");
     patch(&stage, id, "\"v1\"", &json!({ "slug": "tea" })).send().await.problem(409, "slug-taken");
-    let wrong = patch(&stage, id, "\"v1\"", &json!({ "name": null, "status": "sold", "x": 1 })).send().await.problem(422, "invalid-body");
+    let wrong = patch(&stage, id, "\"v1\"", &json!({ "name": null, "status": "sold", "x": 1 }))
+        .send()
+        .await
+        .problem(422, "invalid-body");
     assert_eq!(wrong.pointers(), ["/name", "/status", "/x"]);
     let kept = patch(&stage, id, "\"v1\"", &json!({ "slug": null, "brand": "New" })).send().await.expect(200);
     assert_eq!(kept.body["slug"], derived.body["slug"]);
@@ -161,7 +178,8 @@ async fn what_is_refused_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_repeated_call_is_the_same_product() {
     let Some(stage) = stage().await else { return };
-    let call = |body: Value| stage.to("create-product").scope(STAFF).header("idempotency-key", "k-1").json(&body).send();
+    let call =
+        |body: Value| stage.to("create-product").scope(STAFF).header("idempotency-key", "k-1").json(&body).send();
     let first = call(body("Tea", "T", "tea", 1)).await.expect(201);
     let again = call(body("Tea", "T", "tea", 1)).await.expect(201);
     assert_eq!(first.body, again.body);
@@ -169,7 +187,12 @@ async fn a_repeated_call_is_the_same_product() {
     call(body("Coffee", "T", "tea", 1)).await.problem(422, "idempotency-key-reused");
     assert_eq!(names(&stage, &[]).await, ["Tea"]);
     let concurrent = futures_util::future::join_all((0..8).map(|_| {
-        stage.to("create-product").scope(STAFF).header("idempotency-key", "k-2").json(&body("Pot", "P", "tea", 1)).send()
+        stage
+            .to("create-product")
+            .scope(STAFF)
+            .header("idempotency-key", "k-2")
+            .json(&body("Pot", "P", "tea", 1))
+            .send()
     }));
     let ids: std::collections::BTreeSet<String> =
         concurrent.await.into_iter().map(|answer| answer.expect(201).body["id"].to_string()).collect();
@@ -194,7 +217,9 @@ async fn drafts_are_not_for_shoppers() {
 #[tokio::test]
 async fn lists_are_ordered_filtered_and_paged_to_the_last() {
     let Some(stage) = stage().await else { return };
-    for (index, (name, amount)) in [("delta", 300), ("Alpha", 900), ("charlie", 100), ("Bravo", 500), ("echo", 100)].into_iter().enumerate() {
+    for (index, (name, amount)) in
+        [("delta", 300), ("Alpha", 900), ("charlie", 100), ("Bravo", 500), ("echo", 100)].into_iter().enumerate()
+    {
         let mut body = body(name, &format!("S-{index}"), if index < 4 { "a/b" } else { "a/c" }, amount);
         body["tags"] = if index % 2 == 0 { json!(["Even", "all"]) } else { json!(["all"]) };
         body["brand"] = json!(if index == 3 { "Other" } else { "Oolong" });
@@ -206,7 +231,10 @@ async fn lists_are_ordered_filtered_and_paged_to_the_last() {
     assert_eq!(names(&stage, &[("sort", "price"), ("category", "a/b")]).await, ["charlie", "delta", "Bravo", "Alpha"]);
     assert_eq!(names(&stage, &[("category", "a/c")]).await, ["echo"]);
     assert_eq!(names(&stage, &[("sort", "rating")]).await.len(), 5);
-    assert_eq!(names(&stage, &[("sort", "name"), ("tag", "even"), ("brand", "OOLONG")]).await, ["charlie", "delta", "echo"]);
+    assert_eq!(
+        names(&stage, &[("sort", "name"), ("tag", "even"), ("brand", "OOLONG")]).await,
+        ["charlie", "delta", "echo"]
+    );
     assert!(names(&stage, &[("category", "nowhere")]).await.is_empty());
 
     for filter in [("tag", "all"), ("brand", "oolong"), ("category", "a")] {
@@ -216,10 +244,13 @@ async fn lists_are_ordered_filtered_and_paged_to_the_last() {
             let mut cursor: Option<String> = None;
             let mut pages = 0;
             loop {
-                let request = stage.to("list-products").query(filter.0, filter.1).query("sort", sort).query("limit", "2");
+                let request =
+                    stage.to("list-products").query(filter.0, filter.1).query("sort", sort).query("limit", "2");
                 let request = cursor.iter().fold(request, |request, cursor| request.query("cursor", cursor));
                 let page = request.send().await.expect(200).body;
-                paged.extend(page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()));
+                paged.extend(
+                    page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()),
+                );
                 pages += 1;
                 cursor = page["next"].as_str().map(str::to_owned);
                 if cursor.is_none() {
@@ -229,12 +260,16 @@ async fn lists_are_ordered_filtered_and_paged_to_the_last() {
             assert_eq!((&paged, pages), (&all, all.len().div_ceil(2)), "{filter:?} {sort}");
         }
     }
-    let cursor = stage.to("list-products").query("limit", "2").send().await.expect(200).body["next"].as_str().unwrap().to_owned();
+    let cursor = stage.to("list-products").query("limit", "2").send().await.expect(200).body["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (cursor, sort) in [(cursor.as_str(), "price"), ("x", "newest"), (&format!("A{}", &cursor[1..]), "newest")] {
         let other = stage.to("list-products").query("cursor", cursor).query("sort", sort).query("limit", "2");
         other.send().await.problem(400, "invalid-cursor");
     }
-    let wrong = stage.to("list-products").query("sort", "colour").query("limit", "0").query("category", "A").send().await;
+    let wrong =
+        stage.to("list-products").query("sort", "colour").query("limit", "0").query("category", "A").send().await;
     let wrong = wrong.problem(400, "invalid-parameter");
     assert_eq!(wrong.pointers(), ["/category", "/limit", "/sort"]);
     assert!(wrong.body.to_string().contains("newest, price, -price, name, rating"), "{}", wrong.body);

@@ -215,8 +215,16 @@ mod tests {
         );
         assert_eq!(letter.text, expected);
         let in_html = [
-            "<h1>Thank you, Zoë Müller!</h1>", "Green tea<br>", "2 × 6.50 EUR", "13.00 EUR", "30.89 EUR",
-            "contains 4.93 EUR of tax", "Am Wall 1<br>", "28195 Bremen", "token=y", "<!doctype html>",
+            "<h1>Thank you, Zoë Müller!</h1>",
+            "Green tea<br>",
+            "2 × 6.50 EUR",
+            "13.00 EUR",
+            "30.89 EUR",
+            "contains 4.93 EUR of tax",
+            "Am Wall 1<br>",
+            "28195 Bremen",
+            "token=y",
+            "<!doctype html>",
         ];
         for part in in_html {
             assert!(letter.html.contains(part), "{part} in {}", letter.html);
@@ -231,7 +239,9 @@ mod tests {
         for part in ["Discount: -1.00 EUR\n", "Tax: 3.00 EUR\n", "Total: 32.89 EUR\n"] {
             assert!(letter.text.contains(part), "{part} in {}", letter.text);
         }
-        assert!(!letter.text.contains("contains") && !letter.text.contains("See where") && !letter.html.contains("<a "));
+        assert!(
+            !letter.text.contains("contains") && !letter.text.contains("See where") && !letter.html.contains("<a ")
+        );
     }
 
     #[test]

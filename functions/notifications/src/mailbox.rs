@@ -191,8 +191,13 @@ mod tests {
     #[test]
     fn a_line_break_in_a_name_ends_nothing() {
         let hostile = [
-            "Ada\r\nBcc: victim@example.com", "Ada\nBcc: victim@example.com", "Ada\rBcc: x", "Ada\u{2028}Bcc: x",
-            "Ada\u{85}Bcc: x", "Ada\0\u{b}Bcc: x", "Äda\r\nBcc: x",
+            "Ada\r\nBcc: victim@example.com",
+            "Ada\nBcc: victim@example.com",
+            "Ada\rBcc: x",
+            "Ada\u{2028}Bcc: x",
+            "Ada\u{85}Bcc: x",
+            "Ada\0\u{b}Bcc: x",
+            "Äda\r\nBcc: x",
         ];
         for name in hostile {
             for fold in [" ", "\r\n "] {
@@ -233,7 +238,10 @@ mod tests {
     fn senders_are_read_with_and_without_a_name() {
         assert_eq!(Mailbox::parse("shop@example.com").unwrap().header(" "), "shop@example.com");
         assert_eq!(Mailbox::parse("Oxcart <shop@example.com>").unwrap().header(" "), "\"Oxcart\" <shop@example.com>");
-        assert_eq!(Mailbox::parse("\"Ox Cart\" <shop@example.com>").unwrap().header(" "), "\"Ox Cart\" <shop@example.com>");
+        assert_eq!(
+            Mailbox::parse("\"Ox Cart\" <shop@example.com>").unwrap().header(" "),
+            "\"Ox Cart\" <shop@example.com>"
+        );
         assert_eq!(Mailbox::parse("nobody"), None);
         assert_eq!(Mailbox::parse("Oxcart <>"), None);
     }

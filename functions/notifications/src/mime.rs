@@ -59,8 +59,7 @@ pub(crate) fn message(mail: &Mail, from: &Mailbox) -> String {
 /// RFC 5322 §3.3, in UTC.
 fn date(at: Timestamp) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let pick = |names: &[&'static str], index: i64| {
         usize::try_from(index).ok().and_then(|index| names.get(index).copied()).unwrap_or_default()
     };

@@ -19,7 +19,8 @@ pub async fn ensure_staff(
     password: &str,
     scopes: &[&str],
 ) -> Result<UserId, Problem> {
-    let scopes = account::scopes(scopes).map_err(|name| Problem::field("/scopes", format!("there is no scope `{name}`")))?;
+    let scopes =
+        account::scopes(scopes).map_err(|name| Problem::field("/scopes", format!("there is no scope `{name}`")))?;
     if !(1..=PASSWORD_MAX).contains(&password.chars().count()) {
         return Err(Problem::field("/password", format!("must have 1 to {PASSWORD_MAX} characters")));
     }

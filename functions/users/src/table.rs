@@ -96,7 +96,8 @@ fn family_key(table: &Table, token: &RefreshToken) -> Item {
 
 /// A put that must not replace anything.
 fn fresh(table: &Table, item: Item) -> Result<TransactWriteItem, DataError> {
-    let put = Put::builder().table_name(table.name()).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
+    let put =
+        Put::builder().table_name(table.name()).set_item(Some(item)).condition_expression("attribute_not_exists(pk)");
     let put = put.return_values_on_condition_check_failure(OnFailure::AllOld).build();
     let put = put.map_err(|error| DataError::Invalid(error.to_string()))?;
     Ok(TransactWriteItem::builder().put(put).build())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws::{BoxFuture, Capability};
+use aws::Capability;
 use kernel::limits::BODY_BYTES;
 use kernel::problem::Place;
 use kernel::shape::Shape;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::call::{Call, Cx, Nothing};
 use crate::function::{Auth, Cache, Documented, Function, Idempotency, Route, Throttle, Trigger};
-use crate::pipeline::{self, Raw};
+use crate::pipeline::{self, Endpoint, Raw};
 use crate::reply::Reply;
 
 /// An HTTP function under declaration.
@@ -23,9 +23,6 @@ pub struct Http {
     summary: &'static str,
     route: Route,
 }
-
-/// What a handler became: it takes the raw request and does the rest.
-pub(crate) type Endpoint = Arc<dyn Fn(Raw, Cx) -> BoxFuture<'static, Result<Reply, Problem>> + Send + Sync>;
 
 impl Http {
     fn new(method: http::Method, name: &'static str, path: &'static str) -> Self {

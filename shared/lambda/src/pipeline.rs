@@ -21,7 +21,6 @@ use serde_json::Value;
 use crate::answer;
 use crate::call::{Caller, Cx, IfMatch, Inner};
 use crate::function::{Auth, BoxError, Idempotency, Invoke, Route};
-use crate::http::Endpoint;
 use crate::reply::Reply;
 use crate::telemetry::{self, Outcome};
 use crate::token::Verifier;
@@ -52,6 +51,9 @@ impl Raw {
         serde_json::from_slice(&self.body).map_err(|error| Problem::new(code::MALFORMED_JSON, error.to_string()))
     }
 }
+
+/// What a handler became: it takes the raw request and does the rest.
+pub(crate) type Endpoint = Arc<dyn Fn(Raw, Cx) -> BoxFuture<'static, Result<Reply, Problem>> + Send + Sync>;
 
 /// What one HTTP function needs on every invocation.
 struct Served {

@@ -261,7 +261,8 @@ mod tests {
             assert_eq!(verify(&with_header(&json!({ "alg": alg }))), Err(TokenError::Malformed), "{alg}");
         }
         assert_eq!(verify(&with_header(&json!({ "typ": "JWT" }))), Err(TokenError::Malformed));
-        let [header, payload] = [json!({ "alg": "none" }), json!(claims())].map(|v| URL_SAFE_NO_PAD.encode(v.to_string()));
+        let [header, payload] =
+            [json!({ "alg": "none" }), json!(claims())].map(|v| URL_SAFE_NO_PAD.encode(v.to_string()));
         assert_eq!(verify(&format!("{header}.{payload}.")), Err(TokenError::Malformed));
         assert_eq!(verify(&format!("{header}.{payload}")), Err(TokenError::Malformed));
     }
@@ -311,7 +312,15 @@ mod tests {
             bytes[index] = if bytes[index] == b'A' { b'B' } else { b'A' };
             assert!(verify(std::str::from_utf8(&bytes).unwrap()).is_err(), "character {index}");
         }
-        let more = [String::new(), ".".into(), "..".into(), "...".into(), format!("{good}."), format!("{good}="), good[1..].into()];
+        let more = [
+            String::new(),
+            ".".into(),
+            "..".into(),
+            "...".into(),
+            format!("{good}."),
+            format!("{good}="),
+            good[1..].into(),
+        ];
         for bad in more {
             assert!(verify(&bad).is_err(), "{bad}");
         }

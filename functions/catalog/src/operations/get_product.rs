@@ -39,4 +39,3 @@ async fn handle(call: Call<Path>, products: FindProduct) -> Result<Reply, Proble
     let product = found.filter(|product| product.status.is_active()).ok_or_else(|| unknown(asked))?;
     Ok(Reply::ok(&product).version(product.version).last_modified(product.updated_at))
 }
-

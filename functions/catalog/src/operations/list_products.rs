@@ -70,7 +70,10 @@ pub fn function() -> Function {
         .summary("The products of a category, a tag or a brand, page by page")
         .auth(Auth::Anyone)
         .cache(Cache::Public { max_age: 60, stale: 300 })
-        .reply::<Page<Product>>(200, "A page of products; with a filter it may be shorter than the limit although there is a next one")
+        .reply::<Page<Product>>(
+            200,
+            "A page of products; with a filter it may be shorter than the limit although there is a next one",
+        )
         .problems(&[code::INVALID_CURSOR])
         .handle(handle)
 }

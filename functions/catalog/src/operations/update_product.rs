@@ -25,7 +25,10 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<ProductPath, Nothing, Map<String, Value>>, products: ChangeProducts) -> Result<Reply, Problem> {
+async fn handle(
+    call: Call<ProductPath, Nothing, Map<String, Value>>,
+    products: ChangeProducts,
+) -> Result<Reply, Problem> {
     let (cx, id) = (&call.cx, call.path.product()?);
     let product = commands::update(&products, &id, &call.body, cx.expected_version(), cx.now()).await?;
     Ok(Reply::ok(&product).version(product.version).last_modified(product.updated_at))

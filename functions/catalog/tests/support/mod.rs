@@ -131,7 +131,8 @@ impl<'a> Request<'a> {
     pub async fn send(self) -> Answer {
         let route = self.stage.functions[self.name].function.route().unwrap().clone();
         let route_key = format!("{} {}", route.method, route.path);
-        let raw_query: Vec<String> = self.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let raw_query: Vec<String> =
+            self.query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         let query: Map<String, Value> = self.query.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let mut event = json!({
             "version": "2.0", "routeKey": route_key, "rawPath": route.path, "rawQueryString": raw_query.join("&"),
@@ -161,7 +162,9 @@ impl<'a> Request<'a> {
 }
 
 fn escaped(text: &str) -> String {
-    text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }
 
 impl Answer {
@@ -183,7 +186,8 @@ impl Answer {
     /// The pointers of all field errors, sorted.
     pub fn pointers(&self) -> Vec<String> {
         let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
-        let mut pointers: Vec<String> = errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
+        let mut pointers: Vec<String> =
+            errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
         pointers.sort_unstable();
         pointers
     }

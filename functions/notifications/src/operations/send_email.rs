@@ -97,7 +97,8 @@ async fn write_down(cx: &Cx, marks: &MarkMail, event: &EventId, holder: &str, en
 
 fn mail(event: &Envelope<Notice>, order: &Order, link: &str, now: Timestamp) -> Result<Mail, Fault> {
     // A template that fails is mended by people: the message must survive until then.
-    let letter = letter::write(order, event.data.kind, Some(link)).map_err(|error| Fault::Retry(ATTEMPT, error.to_string()))?;
+    let letter =
+        letter::write(order, event.data.kind, Some(link)).map_err(|error| Fault::Retry(ATTEMPT, error.to_string()))?;
     Ok(Mail {
         id: event.id.clone(),
         time: event.time,

@@ -111,8 +111,8 @@ mod tests {
         }
         let inner = Folder(folder.0.join("sub"));
         let name = format!("20261118T110640.123Z-{}.eml", mail().id);
-        assert_eq!(inner.files(), [name.clone()]);
-        let (headers, text, _) = read(&fs::read_to_string(inner.0.join(name)).unwrap());
+        assert_eq!(inner.files(), [name.as_str()]);
+        let (headers, text, _) = read(&fs::read_to_string(inner.0.join(&name)).unwrap());
         assert_eq!(headers["subject"], mail().subject);
         assert!(text.starts_with("Hello Zoë"));
     }

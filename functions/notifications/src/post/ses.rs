@@ -116,8 +116,15 @@ mod tests {
     /// The answer to a mail, and what SES was sent.
     async fn sent(status: u16, code: &'static str, mail: &Mail) -> (Result<(), PostError>, Vec<serde_json::Value>) {
         let names = [
-            "OXCART_STAGE", "OXCART_PREFIX", "OXCART_QUEUE_BASE", "OXCART_ISSUER", "OXCART_FUNCTION", "OXCART_MAIL_FROM",
-            "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+            "OXCART_STAGE",
+            "OXCART_PREFIX",
+            "OXCART_QUEUE_BASE",
+            "OXCART_ISSUER",
+            "OXCART_FUNCTION",
+            "OXCART_MAIL_FROM",
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
         ];
         let vars: BTreeMap<String, String> = names.map(|name| (name.to_owned(), "test".to_owned())).into();
         let wire = Wire { status, code, seen: Arc::default() };

@@ -67,8 +67,7 @@ async fn by_password(cx: &Cx, email: &Email, password: &str, with: &Capabilities
     let now = cx.now();
     let refresh = RefreshToken::first(cx.random(), cx.random());
     let family = Family::begin(&refresh, &account.id, now);
-    let (access, ()) =
-        try_join(mint.access_token(&account, cx.random(), now), begin.begin(&refresh, &family)).await?;
+    let (access, ()) = try_join(mint.access_token(&account, cx.random(), now), begin.begin(&refresh, &family)).await?;
     Ok(Token::new(access, &refresh))
 }
 

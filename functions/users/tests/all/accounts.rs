@@ -58,7 +58,8 @@ async fn a_registration_whose_answer_was_lost_is_not_made_twice() {
 #[tokio::test]
 async fn a_bad_registration_names_every_wrong_field_and_leaves_nothing() {
     let Some(users) = users().await else { return };
-    let bad = users.post("register", json!({ "email": "nobody", "password": "short", "name": "", "admin": true })).await;
+    let bad =
+        users.post("register", json!({ "email": "nobody", "password": "short", "name": "", "admin": true })).await;
     let mut pointers = bad.pointers();
     pointers.sort_unstable();
     assert_eq!((bad.status, pointers), (422, vec!["/admin", "/email", "/name", "/password"]));
@@ -97,7 +98,13 @@ async fn an_access_token_is_what_the_published_key_says() {
     let discovery = users.get("get-openid-configuration").await;
     assert_eq!((discovery.status, discovery.text("/issuer")), (200, issuer.as_str()));
     assert_eq!(discovery.text("/jwks_uri"), format!("{issuer}/.well-known/jwks.json"));
-    for required in ["authorization_endpoint", "token_endpoint", "response_types_supported", "subject_types_supported", "id_token_signing_alg_values_supported"] {
+    for required in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "response_types_supported",
+        "subject_types_supported",
+        "id_token_signing_alg_values_supported",
+    ] {
         assert!(!discovery.body[required].is_null(), "{required}");
     }
     let keys = users.get("get-jwks").await;

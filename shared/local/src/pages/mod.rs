@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use crate::shop::Shop;
 
+pub(crate) use home::get;
+
 /// Styles and scripts stand in the page itself; images come from here; a mail is shown in a frame that may do nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src 'self' data:; \
                       frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

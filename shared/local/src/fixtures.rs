@@ -1,0 +1,217 @@
+//! The little shop that the golden events in `events/` are about: the same ids, prices and tokens every time.
+//!
+//! It owns its own data and nothing else, and writes it through the services' own commands. What depends on time (an order
+//! that is overdue, one that is not) is set against the shop's clock. The secret is public, so a shop with fixtures must
+//! never be reachable for others.
+
+use std::path::Path;
+
+use aws::{Capability, Platform};
+use cart::{Cart, ClaimMark, Line};
+use catalog::{NewProduct, Product};
+use inventory::CounterKey;
+use inventory::table::{HoldRequest, HoldStock, Movement, ReceiveStock};
+use kernel::{CartId, Currency, Email, Money, OrderId, Problem, ProductId, Sku, Slug, Timestamp, UserId};
+use orders::order::{Address, OrderEvent, number};
+use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Totals};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use users::{Account, Family, RefreshToken};
+
+use crate::shop::{PREFIX, Shop};
+
+/// The secret of cursors and guest tokens: golden events carry tokens that it signed.
+const SECRET: &str = "fixtures only: this secret is public, as are the tokens it signs";
+/// The password of both accounts.
+const PASSWORD: &str = "golden-events-only";
+
+/// Puts the known secret into a data folder, before a shop is opened on it.
+pub fn prepare(folder: &Path) -> std::io::Result<()> {
+    let secrets = folder.join("secrets");
+    std::fs::create_dir_all(&secrets)?;
+    std::fs::write(secrets.join(format!("{PREFIX}%2F{}", aws::keys::CURSORS.name)), SECRET)
+}
+
+/// Writes the fixtures. Loading them twice fails: they are for a fresh shop.
+pub async fn load(shop: &Shop) -> Result<(), Problem> {
+    let platform = shop.platform();
+    let now = platform.clock().now();
+    product(platform, now).await?;
+    stock(platform, now).await?;
+    accounts(platform, now).await?;
+    carts(platform, now).await?;
+    orders(platform, now).await
+}
+
+fn capability<C: Capability>(platform: &Platform) -> Result<C, Problem> {
+    C::connect(platform).map_err(Problem::internal)
+}
+
+/// A value of a type that is read from text; the texts stand in this file.
+fn known<T: DeserializeOwned>(value: impl Into<Value>) -> Result<T, Problem> {
+    serde_json::from_value(value.into()).map_err(Problem::internal)
+}
+
+/// Wrong when the fixtures stand already.
+fn fresh(written: bool) -> Result<(), Problem> {
+    if written { Ok(()) } else { Err(Problem::internal("the fixtures are there already; start with a fresh folder")) }
+}
+
+const fn euro(cents: i64) -> Money {
+    Money::new(cents, Currency::EUR)
+}
+
+/// The SKU that everything is about.
+fn sku() -> Result<Sku, Problem> {
+    known("GOLDEN-TEA-100")
+}
+
+async fn product(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let new: NewProduct = known(json!({
+        "name": "Golden Green Tea",
+        "description": "A first flush that every golden event buys.",
+        "brand": "Golden",
+        "category": "coffee-tea/tea",
+        "tags": ["tea", "golden"],
+        "images": [{ "url": "/images/silver-meadow-green-tea.svg", "alt": "A tin of green tea", "width": 800, "height": 800 }],
+        "options": [{ "name": "size", "values": ["100 g", "250 g"] }],
+        "variants": [
+            { "sku": "GOLDEN-TEA-100", "options": { "size": "100 g" }, "price": euro(1290) },
+            { "sku": "GOLDEN-TEA-250", "options": { "size": "250 g" }, "price": euro(2790) },
+        ],
+    }))?;
+    let (id, slug): (ProductId, Slug) = (known("prd_GoldenTea")?, known("golden-green-tea")?);
+    let products: catalog::table::CreateProducts = capability(platform)?;
+    let outcome = products.create(&Product::new(id, slug, new, now), "fixtures").await?;
+    fresh(matches!(outcome, catalog::table::Outcome::Written))
+}
+
+async fn stock(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let shelf: ReceiveStock = capability(platform)?;
+    let movement = Movement { op: "rfixtures", quantity: 100, fingerprint: "fixtures" };
+    shelf.receive(&CounterKey::main(sku()?), &movement, now).await?;
+    Ok(())
+}
+
+async fn accounts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let create: users::table::CreateAccount = capability(platform)?;
+    let everything = ["customer", "staff:catalog", "staff:inventory", "staff:orders", "admin"];
+    for (id, email, name, scopes) in [
+        ("usr_GoldenCustomer", "ada@example.com", "Ada Lovelace", &everything[..1]),
+        ("usr_GoldenStaff", "grace@example.com", "Grace Hopper", &everything[..]),
+    ] {
+        let account = Account {
+            id: known(id)?,
+            email: known(email)?,
+            name: name.to_owned(),
+            password: users::password::hash(PASSWORD, platform.random()).map_err(Problem::internal)?,
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            version: 1,
+            created_at: now,
+        };
+        create.create(&account).await?;
+    }
+    // rft_BAQEBAQEBAQEBAQEBAQEBA.1.BQUFBQUFBQUFBQUFBQUFBQ
+    let token = RefreshToken::first([4; 16], [5; 16]);
+    let begin: users::table::BeginFamily = capability(platform)?;
+    begin.begin(&token, &Family::begin(&token, &customer()?, now)).await?;
+    Ok(())
+}
+
+fn customer() -> Result<UserId, Problem> {
+    known("usr_GoldenCustomer")
+}
+
+/// One cart to shop with, and one that the paid order claims.
+async fn carts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let create: cart::table::CreateCart = capability(platform)?;
+    for (id, order) in [("crt_GoldenCart", None), ("crt_GoldenClaimedCart", Some("ord_GoldenPaid1"))] {
+        let mut cart = Cart::new(known(id)?, Currency::EUR, now);
+        let line = Line {
+            product_id: known("prd_GoldenTea")?,
+            quantity: 2,
+            unit_price: euro(1290),
+            name: "Golden Green Tea".into(),
+            image: Some("/images/silver-meadow-green-tea.svg".into()),
+        };
+        cart.lines.insert(sku()?, line);
+        cart.added.insert(sku()?, now);
+        cart.claim = order.map(|order| Ok::<_, Problem>(ClaimMark { order: known(order)?, at: now })).transpose()?;
+        fresh(create.create(&cart).await?)?;
+    }
+    Ok(())
+}
+
+/// An order that is paid, its hold not yet confirmed; one whose payment gave no answer; one that is overdue.
+async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let hour = Timestamp::from_millis(now.millis() - 3_600_000);
+    let open: orders::table::OpenOrder = capability(platform)?;
+    let holds: HoldStock = capability(platform)?;
+    for (id, status, payment, created) in [
+        ("ord_GoldenPaid1", Status::Paid, PaymentStatus::Succeeded, now),
+        ("ord_GoldenAsk01", Status::Pending, PaymentStatus::Unknown, now),
+        ("ord_GoldenDue01", Status::Pending, PaymentStatus::RequiresAction, hour),
+    ] {
+        let id: OrderId = known(id)?;
+        let expires = created.after(kernel::limits::HOLD);
+        let hold = HoldRequest { op: &id.op(), quantity: 2, deadline: expires, created };
+        holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
+        open.open(&order(id, status, payment, created, expires)?).await?;
+    }
+    Ok(())
+}
+
+fn order(
+    id: OrderId,
+    status: Status,
+    payment: PaymentStatus,
+    created: Timestamp,
+    expires: Timestamp,
+) -> Result<Order, Problem> {
+    let line = OrderLine {
+        sku: sku()?,
+        product_id: known("prd_GoldenTea")?,
+        name: "Golden Green Tea".into(),
+        quantity: 2,
+        unit_price: euro(1290),
+        line_total: euro(2580),
+        tax: euro(412),
+    };
+    let address: Address = known(json!({
+        "name": "Ada Lovelace", "line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE",
+    }))?;
+    let email: Email = known("ada@example.com")?;
+    let cart_id: CartId = known("crt_GoldenClaimedCart")?;
+    Ok(Order {
+        number: number(&id),
+        status,
+        version: 1,
+        customer: Some(customer()?),
+        email,
+        cart_id,
+        fingerprint: "fixtures".into(),
+        lines: vec![line],
+        totals: Totals {
+            subtotal: euro(2580),
+            discount: euro(0),
+            shipping: euro(490),
+            tax: euro(490),
+            total: euro(3070),
+        },
+        shipping_address: address,
+        billing_address: None,
+        shipping_method: "standard".into(),
+        payment: Payment {
+            status: payment,
+            intent_id: Some(payments::Charge::intent(&id).to_string()),
+            client_secret: None,
+            decline_code: None,
+            token: (payment != PaymentStatus::Succeeded).then(|| "pm_card_visa".to_owned()),
+        },
+        events: vec![OrderEvent { at: created, kind: "placed".into(), actor: customer()?.to_string(), detail: None }],
+        created_at: created,
+        expires_at: expires,
+        updated_at: created,
+        id,
+    })
+}
