@@ -32,8 +32,8 @@ fn message<T: Serialize>(change: &Change, kind: &str, part: &str, data: T, delay
 /// decided, the moves of its holds, its cart and its mail.
 #[must_use]
 pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
-    let Some(order) = change.new::<Order>() else { return Vec::new() };
-    let before = change.old::<Order>();
+    let Some(order) = change.after::<Order>() else { return Vec::new() };
+    let before = change.before::<Order>();
     let mut out = Vec::new();
     if before.is_none() && order.status == Status::Pending {
         let due = Due { order: order.id.clone(), counter: None };
@@ -92,8 +92,8 @@ struct CounterItem {
 /// which no other event would.
 #[must_use]
 pub fn counter_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
-    let Some(after) = change.new::<CounterItem>() else { return Vec::new() };
-    let before = change.old::<CounterItem>().map(|item| item.counter).unwrap_or_default();
+    let Some(after) = change.after::<CounterItem>() else { return Vec::new() };
+    let before = change.before::<CounterItem>().map(|item| item.counter).unwrap_or_default();
     let Some(key) = CounterKey::parse(&after.pk) else { return Vec::new() };
     let fresh = after.counter.holds.iter().filter(|(op, _)| !before.holds.contains_key(*op));
     fresh

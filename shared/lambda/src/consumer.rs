@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::batch::{Delivery, Fault, OnMessage, StreamFailure, Worker};
 use crate::call::{Cx, Inner};
 use crate::event::{Change, Envelope};
-use crate::function::{BoxError, Function, Invoke, Trigger};
+use crate::function::{BoxError, Connect, Function, Invoke, Trigger};
 use crate::telemetry::{self, Outcome};
 
 /// A function without a route, under declaration.
@@ -63,7 +63,7 @@ impl Consumer {
             timeout_s: 30,
             grants: aws::grants::union(grants),
             alarms: Vec::new(),
-            connect: Arc::new(connect),
+            connect,
         }
     }
 
@@ -77,7 +77,7 @@ impl Consumer {
         Fut: Future<Output = Result<(), Fault>> + Send + 'static,
     {
         let concurrency = self.concurrency;
-        let connect: Connect = Box::new(move |platform| {
+        let connect: Connect = Arc::new(move |platform| {
             let capabilities = C::connect(platform)?;
             let on_message: OnMessage = Arc::new(move |body, receives, cx| {
                 let capabilities = capabilities.clone();
@@ -105,7 +105,7 @@ impl Consumer {
         F: Fn(Vec<Change>, Cx, C) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StreamFailure>> + Send + 'static,
     {
-        let connect: Connect = Box::new(move |platform| {
+        let connect: Connect = Arc::new(move |platform| {
             let capabilities = C::connect(platform)?;
             let on_batch: OnBatch = Arc::new(move |changes, cx| Box::pin(handler(changes, cx, capabilities.clone())));
             Ok(stream_invoke(platform.clone(), table.name, on_batch))
@@ -124,7 +124,7 @@ impl Consumer {
         F: Fn(Cx, C) -> Fut + Copy + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Fault>> + Send + 'static,
     {
-        let connect: Connect = Box::new(move |platform| {
+        let connect: Connect = Arc::new(move |platform| {
             let capabilities = C::connect(platform)?;
             let tick: Tick = Arc::new(move |cx| Box::pin(handler(cx, capabilities.clone())));
             Ok(schedule_invoke(platform.clone(), expression, tick))
@@ -133,7 +133,6 @@ impl Consumer {
     }
 }
 
-type Connect = Box<dyn Fn(&Platform) -> Result<Invoke, aws::ConfigError> + Send + Sync>;
 type OnBatch = Arc<dyn Fn(Vec<Change>, Cx) -> BoxFuture<'static, Result<(), StreamFailure>> + Send + Sync>;
 type Tick = Arc<dyn Fn(Cx) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
 

@@ -58,13 +58,13 @@ impl Change {
 
     /// The item before, read as a type; `None` when there was none, or it is of another type.
     #[must_use]
-    pub fn old<T: DeserializeOwned>(&self) -> Option<T> {
+    pub fn before<T: DeserializeOwned>(&self) -> Option<T> {
         serde_dynamo::from_item(self.old.clone()).ok()
     }
 
     /// The item after, read as a type; `None` when there is none, or it is of another type.
     #[must_use]
-    pub fn new<T: DeserializeOwned>(&self) -> Option<T> {
+    pub fn after<T: DeserializeOwned>(&self) -> Option<T> {
         serde_dynamo::from_item(self.new.clone()).ok()
     }
 

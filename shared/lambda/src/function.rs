@@ -13,6 +13,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A function after its capabilities were connected: takes the JSON of an event, gives the JSON of the answer.
 pub type Invoke = Arc<dyn Fn(String, Context) -> BoxFuture<'static, Result<String, BoxError>> + Send + Sync>;
 
+/// Connects a function's capabilities.
+pub(crate) type Connect = Arc<dyn Fn(&Platform) -> Result<Invoke, ConfigError> + Send + Sync>;
+
 /// One Lambda function.
 #[derive(Clone)]
 pub struct Function {
@@ -32,7 +35,7 @@ pub struct Function {
     pub grants: Vec<Grant>,
     /// Alarms beyond errors and throttles, which every function has.
     pub alarms: Vec<Alarm>,
-    pub(crate) connect: Arc<dyn Fn(&Platform) -> Result<Invoke, ConfigError> + Send + Sync>,
+    pub(crate) connect: Connect,
 }
 
 /// What starts a function.

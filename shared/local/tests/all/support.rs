@@ -109,7 +109,7 @@ struct Thing {
 }
 
 async fn watch(changes: Vec<Change>, cx: Cx, (): ()) -> Result<(), StreamFailure> {
-    let ids: Vec<String> = changes.iter().filter_map(|change| change.new::<Thing>()).map(|thing| thing.pk).collect();
+    let ids: Vec<String> = changes.iter().filter_map(|change| change.after::<Thing>()).map(|thing| thing.pk).collect();
     let seen = seen_by(&cx);
     let mut seen = seen.lock().unwrap();
     let at = seen.fail_at.as_ref().and_then(|bad| ids.iter().position(|id| id == bad));
