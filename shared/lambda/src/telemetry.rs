@@ -72,11 +72,12 @@ pub(crate) fn report(cx: &Cx, context: &Context, what: &str, cold: bool, outcome
     let error = i64::from(outcome.status >= 500);
     let mut metrics = vec![("Duration", duration), ("Errors", error), ("ColdStarts", i64::from(cold))];
     metrics.append(&mut notes.metrics);
-    inner.platform.log().line(&emf(&config.function, &config.stage, now.millis(), &metrics).to_string());
+    let name = format!("{}-{}", config.prefix, config.function);
+    inner.platform.log().line(&emf(&name, now.millis(), &metrics).to_string());
 }
 
-/// A document in CloudWatch's embedded metric format.
-fn emf(function: &str, stage: &str, time: i64, metrics: &[(&'static str, i64)]) -> Value {
+/// A document in CloudWatch's embedded metric format, by the dimension that AWS/Lambda has too: the deployed name.
+fn emf(function: &str, time: i64, metrics: &[(&'static str, i64)]) -> Value {
     let unit = |name: &str| if name == "Duration" { "Milliseconds" } else { "Count" };
     let mut values: Map<String, Value> = Map::new();
     for (name, value) in metrics {
@@ -87,10 +88,9 @@ fn emf(function: &str, stage: &str, time: i64, metrics: &[(&'static str, i64)]) 
     let mut document = json!({
         "_aws": {
             "Timestamp": time,
-            "CloudWatchMetrics": [{ "Namespace": "Oxcart", "Dimensions": [["Stage", "Function"]], "Metrics": named }],
+            "CloudWatchMetrics": [{ "Namespace": "Oxcart", "Dimensions": [["FunctionName"]], "Metrics": named }],
         },
-        "Stage": stage,
-        "Function": function,
+        "FunctionName": function,
     });
     if let Some(object) = document.as_object_mut() {
         object.append(&mut values);

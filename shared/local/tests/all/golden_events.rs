@@ -22,7 +22,7 @@ impl Fixtures {
         let folder = std::env::temp_dir().join(format!("oxcart-golden-{}-{name}", std::process::id()));
         fixtures::prepare(&folder).unwrap();
         let options = Options { offload: false, ..Options::folder(&folder) };
-        let shop = Shop::open(options, &registry::registry()).await.unwrap();
+        let shop = Shop::open(options, registry::registry()).await.unwrap();
         fixtures::load(&shop).await.unwrap();
         Self { shop, folder }
     }
