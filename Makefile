@@ -40,7 +40,9 @@ check: ## format, lints, documentation, dependencies, policies, generated files:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources && \
+	  if $(CARGO) deny fetch db >/dev/null 2>&1; then $(CARGO) deny --locked check advisories; \
+	  else echo "skipped: the database of advisories cannot be fetched"; fi; \
 	  else echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)"; fi
 	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; \
 	  else echo "skipped: cargo-machete is not installed (cargo install --locked cargo-machete)"; fi

@@ -23,7 +23,7 @@ impl Hello {
         let variant = &listed["items"][0]["variants"][0];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
-            base: shop.platform().config().issuer.clone(),
+            base: shop.base_url().to_owned(),
             category,
             sku: text(&variant["sku"]),
             currency: text(&variant["price"]["currency"]),

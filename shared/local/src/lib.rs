@@ -4,15 +4,24 @@
 //! their local counterparts and the demo catalogue. It must never hold a business rule: whatever it answers by itself
 //! (routes, tokens, pages) is what those services answer.
 
+pub mod arguments;
 mod bells;
 mod busy;
+pub mod catalog_file;
 mod cors;
 mod event;
+pub mod fixtures;
+pub mod gateway;
+pub mod generate;
 mod grants;
+pub mod hello;
+pub mod pages;
 pub mod pump;
+pub mod registry;
 pub mod router;
 mod setup;
 pub mod shop;
+pub mod start;
 
 pub use pump::Pump;
 pub use shop::{Options, Registry, Shop, ShopError};

@@ -161,6 +161,7 @@ pub(crate) struct Inner {
     pub bells: Arc<Bells>,
     pub busy: Arc<Busy>,
     pub queues: Vec<QueueSpec>,
+    base_url: String,
     variables: BTreeMap<String, String>,
     router: Router,
     verifier: Verifier,
@@ -224,6 +225,7 @@ impl Shop {
             bells,
             busy: Arc::default(),
             queues: registry.queues.clone(),
+            base_url: options.base_url,
             variables,
             router,
             verifier,
@@ -248,6 +250,12 @@ impl Shop {
     /// Every function.
     pub fn functions(&self) -> impl Iterator<Item = &Function> {
         self.0.units.iter().map(|unit| &unit.function)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.0.base_url
     }
 
     /// The folder of outgoing mail.

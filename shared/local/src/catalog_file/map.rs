@@ -281,14 +281,14 @@ impl FieldMap {
         let mut all = Map::new();
         for rule in &self.attributes {
             for (field, value) in row.as_object().into_iter().flatten() {
-                let Some(name) = field.strip_prefix(&rule.prefix).filter(|name| !name.is_empty()) else { continue };
+                let Some(name) = field.strip_prefix(&rule.prefix).map(|name| name.trim_matches('_')) else { continue };
                 let Some(value) = rule.value(value) else { continue };
-                if all.len() < ATTRIBUTES && name.chars().count() <= LABEL_CHARS && !all.contains_key(name) {
-                    all.insert(name.trim_matches('_').to_owned(), value);
+                let fits = (1..=LABEL_CHARS).contains(&name.chars().count()) && all.len() < ATTRIBUTES;
+                if fits && !all.contains_key(name) {
+                    all.insert(name.to_owned(), value);
                 }
             }
         }
-        all.remove("");
         Value::Object(all)
     }
 }

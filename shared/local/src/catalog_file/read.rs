@@ -35,7 +35,7 @@ pub(super) fn lines(reader: &mut dyn BufRead, mut keep: impl FnMut(u64, Line) ->
     loop {
         buffer.clear();
         let most = u64::try_from(LINE_BYTES).unwrap_or(u64::MAX);
-        let read = reader.take(most).read_until(b'\n', &mut buffer)?;
+        let read = (&mut *reader).take(most).read_until(b'\n', &mut buffer)?;
         if read == 0 {
             return Ok(());
         }

@@ -1,0 +1,265 @@
+//! The program `oxcart-local`: a shop on this machine, and what else one does with it from a command line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aws::{Clock as _, Config, Platform, SystemClock};
+use engine::Place;
+use kernel::Email;
+use local::arguments::{Arguments, help};
+use local::catalog_file::Report;
+use local::gateway::{self, DataSite, ShopSite};
+use local::hello::Hello;
+use local::pages::Pages;
+use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
+use local::{Options, Pump, Shop, generate, registry};
+use testkit::{Target, blackbox, race};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Variables of the shop's functions that may be set from outside.
+const TUNABLE: [&str; 4] = ["OXCART_ISSUER", "OXCART_MAIL_FROM", "OXCART_PAYMENT_TIMEOUT_MS", "OXCART_HOLD_SECONDS"];
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => {
+            eprintln!("{mistake}");
+            return ExitCode::from(2);
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "the command line is where a process's own variables are read")]
+    let vars: BTreeMap<String, String> = std::env::vars().collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(command(&arguments, &vars)),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        "run" => run(arguments, vars).await,
+        "data" => data(arguments, vars).await,
+        "demo" => demo(arguments, vars).await,
+        "smoke" => smoke(arguments, vars).await,
+        "staff" => staff(arguments, vars).await,
+        _ => write_generated(arguments),
+    }
+}
+
+fn set<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+fn listen<'a>(arguments: &'a Arguments, vars: &'a BTreeMap<String, String>) -> &'a str {
+    arguments.get("--listen").or_else(|| set(vars, "OXCART_LISTEN")).unwrap_or("127.0.0.1:8080")
+}
+
+fn tuned(vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    TUNABLE.iter().filter_map(|name| Some(((*name).to_owned(), set(vars, name)?.to_owned()))).collect()
+}
+
+/// The address that a browser on this machine reaches a socket by.
+fn base_url(listener: &tokio::net::TcpListener) -> Result<String, Failure> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    Ok(format!("http://{address}"))
+}
+
+async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let clock = SystemClock;
+    let began = clock.now();
+    let wanted = Wanted {
+        catalog: arguments.get("--catalog").map(PathBuf::from),
+        map: arguments.get("--map").map(PathBuf::from),
+    };
+    if wanted.map.is_some() && wanted.catalog.is_none() {
+        return Err("--map says how a --catalog is read; name that too".into());
+    }
+    if arguments.has("--memory") && arguments.has("--data") {
+        return Err("--memory keeps nothing and --data does; choose one".into());
+    }
+    let listener = gateway::bind(listen(arguments, vars)).await?;
+    let mut options = match arguments.has("--memory") {
+        true => Options { offload: true, ..Options::memory() },
+        false => {
+            let folder = PathBuf::from(arguments.get("--data").unwrap_or(".oxcart"));
+            Options { log: Arc::new(LogFile::open(&folder)?), ..Options::folder(&folder) }
+        }
+    };
+    if arguments.has("--log") {
+        options.log = Arc::new(LogPrint);
+    }
+    options.base_url = base_url(&listener)?;
+    options.cors_origins = arguments.get("--cors").into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
+    options.variables = tuned(vars);
+    let place = options.place.clone();
+    let shop = Shop::open(options, registry::registry()).await?;
+    let pump = Pump::start(&shop);
+    let password = start::administrator(&shop, &place, set(vars, "OXCART_ADMIN_PASSWORD"));
+    let password = password.await.map_err(|problem| explained(&problem))?;
+    let report = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.rows)).await?;
+    if let Some(report) = &report {
+        print_report(report);
+    }
+    let took = clock.now().since(began);
+    welcome(&shop, &place, &password, took).await;
+    serve(shop, pump, listener).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until the process is asked to end; then lets what runs finish.
+async fn serve(shop: Shop, pump: Pump, listener: tokio::net::TcpListener) -> Result<(), Failure> {
+    let openapi = generate::openapi::document(&registry::source())?.value();
+    let site = Arc::new(ShopSite::new(&shop, Pages::new(&shop, openapi)));
+    gateway::serve(listener, site, gateway::asked_to_end()).await;
+    shop.idle().await;
+    pump.stop().await;
+    Ok(())
+}
+
+async fn welcome(shop: &Shop, place: &Place, password: &str, took: std::time::Duration) {
+    let kept = match place {
+        Place::Memory => "nothing is kept".to_owned(),
+        Place::Folder(folder) => format!("data in {}", folder.display()),
+    };
+    println!("\nOxcart at {} ({kept}; up after {} ms)", shop.base_url(), took.as_millis());
+    println!("Administrator: {ADMIN}, password {password}\n");
+    for (what, line) in Hello::of(shop).await.lines() {
+        println!("# {what}\n{line}\n");
+    }
+    println!("Ctrl-C ends it.");
+}
+
+fn print_report(report: &Report) {
+    let Report { rows, created, present, left_out, bad, stocked, complaints } = report;
+    for (line, reason) in complaints {
+        eprintln!("line {line}: {reason}");
+    }
+    let more = bad.saturating_sub(u64::try_from(complaints.len()).unwrap_or(u64::MAX));
+    if more > 0 {
+        eprintln!("… and {more} more bad rows");
+    }
+    eprintln!(
+        "{rows} rows: {created} products are new, {present} were there, {left_out} left out by the map, {bad} bad; \
+         {stocked} SKUs got an opening stock"
+    );
+}
+
+fn explained(problem: &kernel::Problem) -> String {
+    let internal = problem.internal.as_ref().map(|internal| internal.for_log()).unwrap_or_default();
+    format!("{}: {} {internal}", problem.code.title, problem.detail)
+}
+
+/// A folder for fixtures, which nobody needs afterwards.
+fn fixtures_folder() -> PathBuf {
+    std::env::temp_dir().join(format!("oxcart-data-{}", std::process::id()))
+}
+
+async fn data(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let fixtures = arguments.has("--fixtures");
+    let listener = gateway::bind(listen(arguments, vars)).await?;
+    let temporary = (fixtures && !arguments.has("--data")).then(fixtures_folder);
+    let folder = arguments.get("--data").map(PathBuf::from).or_else(|| temporary.clone());
+    let mut options = match &folder {
+        Some(folder) => Options::folder(folder),
+        None => Options { offload: true, ..Options::memory() },
+    };
+    if let (true, Some(folder)) = (fixtures, &folder) {
+        local::fixtures::prepare(folder)?;
+    }
+    let url = base_url(&listener)?;
+    options.base_url.clone_from(&url);
+    options.variables = tuned(vars);
+    let shop = Shop::open(options, registry::registry()).await?;
+    if fixtures {
+        local::fixtures::load(&shop).await.map_err(|problem| explained(&problem))?;
+    }
+    println!("# The embedded AWS services at {url}. A function in another process needs these variables:");
+    for (name, value) in shop.variables() {
+        println!("export {name}='{value}'");
+    }
+    println!("export AWS_ENDPOINT_URL='{url}'");
+    gateway::serve(listener, Arc::new(DataSite(shop.engine().clone())), gateway::asked_to_end()).await;
+    drop(shop);
+    if let Some(folder) = temporary {
+        std::fs::remove_dir_all(folder)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let shoppers = arguments.number("--shoppers", 200_usize)?;
+    let units = arguments.number("--units", 10_u32)?;
+    let sockets = arguments.number("--sockets", 256_usize)?;
+    let listener = gateway::bind("127.0.0.1:0").await?;
+    let url = base_url(&listener)?;
+    let options = Options { offload: true, base_url: url.clone(), variables: tuned(vars), ..Options::memory() };
+    let place = options.place.clone();
+    let shop = Shop::open(options, registry::registry()).await?;
+    let pump = Pump::start(&shop);
+    let password = start::administrator(&shop, &place, None).await.map_err(|problem| explained(&problem))?;
+    let openapi = generate::openapi::document(&registry::source())?.value();
+    let site = Arc::new(ShopSite::new(&shop, Pages::new(&shop, openapi)));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
+    let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
+    let finish = race::race(&target, shoppers, units, sockets).await;
+    drop(stop);
+    server.await?;
+    pump.stop().await;
+    let finish = finish?;
+    println!("{finish}");
+    Ok(if finish.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn smoke(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let url = arguments.get("--url").ok_or("smoke needs --url URL")?;
+    let near = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|start| url.starts_with(start));
+    let target = Target {
+        base_url: url.trim_end_matches('/').to_owned(),
+        admin_email: arguments.get("--admin").or_else(|| set(vars, "OXCART_ADMIN_EMAIL")).unwrap_or(ADMIN).to_owned(),
+        admin_password: set(vars, "OXCART_ADMIN_PASSWORD").unwrap_or_default().to_owned(),
+        // An emulator on this machine has a path before the API's own.
+        local: arguments.has("--local") || near && !url.contains("/_aws/"),
+    };
+    let report = blackbox::run(&target, arguments.get("--filter")).await;
+    Ok(if report.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn staff(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let text = arguments.get("--email").unwrap_or(ADMIN);
+    let email = Email::parse(text).ok_or_else(|| format!("`{text}` is not {}", Email::RULE))?;
+    let password = set(vars, "OXCART_ADMIN_PASSWORD").ok_or("OXCART_ADMIN_PASSWORD is not set")?;
+    // What making an account does not need is filled in; the rest is asked for by name.
+    let unused = ["OXCART_STAGE", "OXCART_QUEUE_BASE", "OXCART_ISSUER", "OXCART_MAIL_FROM", "OXCART_FUNCTION"];
+    let mut all: BTreeMap<String, String> = unused.iter().map(|name| ((*name).to_owned(), "-".to_owned())).collect();
+    all.extend(vars.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.clone(), value.clone())));
+    let platform = Platform::start(Config::from_vars(&all)?)?;
+    let id = users::ensure_staff(&platform, &email, password, start::ADMIN_SCOPES).await;
+    println!("{} is {email}", id.map_err(|problem| explained(&problem))?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_generated(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let root = Path::new(arguments.get("--root").unwrap_or("."));
+    let report = generate::run(&registry::source(), root, arguments.has("--check"))?;
+    println!("{report}");
+    Ok(if report.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
