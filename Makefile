@@ -20,6 +20,9 @@ run: ## a shop at http://127.0.0.1:8080, data in .oxcart (ARGS='--memory', '--ca
 demo: ## 200 shoppers race for 10 units over HTTP
 	@$(OXCART) demo $(ARGS)
 
+costs: ## what each flow costs at the database: round trips, read and write units
+	@$(OXCART) costs
+
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
 	@$(OXCART) smoke --url "$(URL)" $(ARGS)

@@ -62,6 +62,7 @@ const COMMANDS: &[Spec] = &[
         about: "makes an administrator on a deployed stage (AWS_*, OXCART_PREFIX; the password is OXCART_ADMIN_PASSWORD)",
         flags: &[("--email", Some("EMAIL"), "the account's address")],
     },
+    Spec { name: "costs", about: "counts what each flow costs at the database: round trips, read and write units", flags: &[] },
     Spec {
         name: "generate",
         about: "writes what is generated from the registry",

@@ -9,6 +9,7 @@ mod bells;
 mod busy;
 pub mod catalog_file;
 mod cors;
+pub mod costs;
 mod event;
 pub mod fixtures;
 pub mod gateway;

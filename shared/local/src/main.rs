@@ -57,6 +57,7 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "demo" => demo(arguments, vars).await,
         "smoke" => smoke(arguments, vars).await,
         "staff" => staff(arguments, vars).await,
+        "costs" => costs().await,
         _ => write_generated(arguments),
     }
 }
@@ -121,6 +122,12 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     let took = clock.now().since(began);
     welcome(&shop, &place, &password, took).await;
     serve(shop, pump, listener).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the table of costs.
+async fn costs() -> Result<ExitCode, Failure> {
+    print!("{}", local::costs::table(&local::costs::count().await?));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,164 @@
+//! What each flow costs at the database: sequential round trips, read units and write units, counted by the connector while
+//! the real functions run on a shop in memory. `make costs` prints the table that stands in `docs/performance.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws::Capability as _;
+use bytes::Bytes;
+use catalog::table::CreateProducts;
+use engine::{Cost, Meter};
+use http::{Method, Request};
+use inventory::CounterKey;
+use inventory::table::{Movement, ReceiveStock};
+use kernel::Sku;
+use serde_json::{Value, json};
+
+use crate::shop::{Options, Shop};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// What happens.
+    pub name: &'static str,
+    /// What it cost, by function.
+    pub costs: BTreeMap<String, Cost>,
+}
+
+/// A shop whose functions are metered, each by its own meter.
+struct Metered {
+    shop: Shop,
+    meters: Arc<Mutex<BTreeMap<String, Meter>>>,
+}
+
+/// Counts all flows.
+pub async fn count() -> Result<Vec<Flow>, Failure> {
+    let metered = Metered::open().await?;
+    metered.stock("ONE", 100).await?;
+    for index in 0..5 {
+        metered.stock(&format!("FIVE-{index}"), 100).await?;
+    }
+    let product = metered.stock("NONE", 1).await?;
+    metered.pump().await;
+    let mut flows = Vec::new();
+    let path = format!("/v1/products/{product}");
+    flows.push(metered.flow("product page", Method::GET, &path, None, None).await?.1);
+    flows.push(metered.flow("list of 24 products", Method::GET, "/v1/products", None, None).await?.1);
+    flows.push(metered.flow("create a cart", Method::POST, "/v1/carts", Some(json!({})), None).await?.1);
+    metered.checkout(&["ONE"], "pm_card_visa", Some(("add to cart, 1 line", "quote, 1 line", "checkout, 1 line, paid")), &mut flows).await?;
+    flows.push(metered.after("… and its workers, after the answer").await);
+    let five = ["FIVE-0", "FIVE-1", "FIVE-2", "FIVE-3", "FIVE-4"];
+    metered.checkout(&five, "pm_card_visa", Some(("", "", "checkout, 5 lines, paid")), &mut flows).await?;
+    flows.push(metered.after("… and its workers, after the answer").await);
+    metered.checkout(&["ONE"], "pm_card_chargeDeclined", Some(("", "", "checkout, 1 line, declined")), &mut flows).await?;
+    flows.push(metered.after("… and its workers, after the answer").await);
+    metered.checkout(&["NONE"], "pm_card_visa", None, &mut flows).await?;
+    metered.pump().await;
+    metered.checkout(&["NONE"], "pm_card_visa", Some(("", "", "checkout refused: sold out")), &mut flows).await?;
+    Ok(flows)
+}
+
+/// The table in Markdown.
+#[must_use]
+pub fn table(flows: &[Flow]) -> String {
+    let mut text = String::from("| flow | function | calls | round trips | read units | write units |\n|---|---|--:|--:|--:|--:|\n");
+    for flow in flows {
+        for (function, cost) in &flow.costs {
+            let (reads, writes) = (&cost.reads, &cost.writes);
+            let _ = writeln!(text, "| {} | `{function}` | {} | {} | {reads} | {writes} |", flow.name, cost.calls, cost.round_trips);
+        }
+    }
+    text
+}
+
+impl Metered {
+    async fn open() -> Result<Self, Failure> {
+        let meters: Arc<Mutex<BTreeMap<String, Meter>>> = Arc::default();
+        let known = meters.clone();
+        let layers = move |function: &str| -> Vec<Arc<dyn engine::Layer>> {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            vec![Arc::new(known.entry(function.to_owned()).or_default().clone())]
+        };
+        let options = Options { layers: Some(Arc::new(layers)), ..Options::memory() };
+        Ok(Self { shop: Shop::open(options, crate::registry::registry()).await?, meters })
+    }
+
+    fn reset(&self) {
+        for meter in self.meters.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            meter.reset();
+        }
+    }
+
+    fn flow_of(&self, name: &'static str) -> Flow {
+        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let costs = meters.iter().map(|(function, meter)| (function.clone(), meter.cost("")));
+        Flow { name, costs: costs.filter(|(_, cost)| cost.calls > 0).collect() }
+    }
+
+    async fn pump(&self) {
+        self.shop.drain().await;
+    }
+
+    async fn after(&self, name: &'static str) -> Flow {
+        self.reset();
+        self.pump().await;
+        self.flow_of(name)
+    }
+
+    /// One request, and what it cost.
+    async fn flow(&self, name: &'static str, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<(Value, Flow), Failure> {
+        self.reset();
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = self.shop.request(request.body(body)?).await;
+        Ok((serde_json::from_slice(response.body())?, self.flow_of(name)))
+    }
+
+    /// A product of one SKU, with stock.
+    async fn stock(&self, sku: &str, units: i64) -> Result<String, Failure> {
+        let platform = self.shop.platform();
+        let now = platform.clock().now();
+        let new = serde_json::from_value(json!({
+            "name": sku, "description": "A product of ordinary length, as most are.", "brand": "Oxcart", "category": "things/more",
+            "variants": [{ "sku": sku, "options": {}, "price": { "amount": 1290, "currency": "EUR" } }],
+        }))?;
+        let products = CreateProducts::connect(platform)?;
+        let created = catalog::create(&products, new, platform.random(), sku, now).await;
+        let product = created.map_err(|problem| problem.detail.into_owned())?;
+        let key = CounterKey::main(Sku::parse(sku).ok_or("not a SKU")?);
+        ReceiveStock::connect(platform)?.receive(&key, &Movement { op: "rcosts", quantity: units, fingerprint: sku }, now).await?;
+        Ok(product.id.to_string())
+    }
+
+    /// A shopper's whole way, with the flows that have a name noted: adding to the cart, the quote, the checkout.
+    async fn checkout(&self, skus: &[&str], token: &str, names: Option<(&'static str, &'static str, &'static str)>, flows: &mut Vec<Flow>) -> Result<(), Failure> {
+        let (add, quote, pay) = names.unwrap_or_default();
+        let mut keep = |flow: Flow| {
+            if !flow.name.is_empty() {
+                flows.push(flow);
+            }
+        };
+        let (cart, _) = self.flow("", Method::POST, "/v1/carts", Some(json!({})), None).await?;
+        let cart = cart["id"].as_str().ok_or("no cart")?.to_owned();
+        for sku in skus {
+            let path = format!("/v1/carts/{cart}/lines/{sku}");
+            keep(self.flow(add, Method::PUT, &path, Some(json!({ "quantity": 1 })), None).await?.1);
+        }
+        let address = json!({ "name": "Ada Lovelace", "line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE" });
+        let ask = json!({ "cart_id": cart, "shipping_address": address, "shipping_method": "standard" });
+        let (quoted, cost) = self.flow(quote, Method::POST, "/v1/checkout/quote", Some(ask), None).await?;
+        keep(cost);
+        let order = json!({
+            "cart_id": cart, "email": "ada@example.com", "shipping_address": address, "shipping_method": "standard",
+            "payment_token": token, "expected_total": quoted["totals"]["total"],
+        });
+        keep(self.flow(pay, Method::POST, "/v1/checkout", Some(order), Some(&cart)).await?.1);
+        Ok(())
+    }
+}
