@@ -20,6 +20,9 @@ run: ## a shop at http://127.0.0.1:8080, data in .oxcart (ARGS='--memory', '--ca
 demo: ## 200 shoppers race for 10 units over HTTP
 	@$(OXCART) demo $(ARGS)
 
+crash: ## a shop is killed in the middle of 1,000 checkouts, started again and audited
+	@$(OXCART) crash $(ARGS)
+
 costs: ## what each flow costs at the database: round trips, read and write units
 	@$(OXCART) costs
 

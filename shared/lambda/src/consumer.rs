@@ -139,7 +139,8 @@ type Tick = Arc<dyn Fn(Cx) -> BoxFuture<'static, Result<(), Fault>> + Send + Syn
 fn context(platform: &Platform, context: &Context) -> Cx {
     let started = platform.clock().now();
     let deadline = match context.deadline {
-        0 => started.after(Duration::from_secs(30)),
+        // Where Lambda sends a point in time, cargo-lambda sends the span of ten minutes.
+        0..=600_000 => started.after(Duration::from_secs(30)),
         millis => Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)),
     };
     Cx::new(Inner {

@@ -137,7 +137,8 @@ impl Served {
         let key = take(&mut keep, self.key(&raw.headers));
         let if_match = take(&mut keep, self.if_match(&raw.headers));
         let deadline = match context.deadline {
-            0 => started.after(Duration::from_secs(10)),
+            // Where Lambda sends a point in time, cargo-lambda sends the span of ten minutes.
+            0..=600_000 => started.after(Duration::from_secs(10)),
             millis => Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)),
         };
         let correlation = raw.headers.get("x-correlation-id").and_then(|value| value.to_str().ok());

@@ -62,6 +62,11 @@ const COMMANDS: &[Spec] = &[
         about: "makes an administrator on a deployed stage (AWS_*, OXCART_PREFIX; the password is OXCART_ADMIN_PASSWORD)",
         flags: &[("--email", Some("EMAIL"), "the account's address")],
     },
+    Spec {
+        name: "crash",
+        about: "kills a shop in the middle of many checkouts, starts it again and audits it",
+        flags: &[("--checkouts", Some("NUMBER"), "how many (1000)")],
+    },
     Spec { name: "costs", about: "counts what each flow costs at the database: round trips, read and write units", flags: &[] },
     Spec {
         name: "generate",

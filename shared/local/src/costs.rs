@@ -43,6 +43,10 @@ pub async fn count() -> Result<Vec<Flow>, Failure> {
     }
     let product = metered.stock("NONE", 1).await?;
     metered.pump().await;
+    // The first call of a function also reads its secret; what follows is the warm function.
+    metered.checkout(&["ONE"], "pm_card_visa", None, &mut Vec::new()).await?;
+    metered.flow("", Method::GET, "/v1/products?limit=1", None, None).await?;
+    metered.pump().await;
     let mut flows = Vec::new();
     let path = format!("/v1/products/{product}");
     flows.push(metered.flow("product page", Method::GET, &path, None, None).await?.1);
@@ -95,7 +99,9 @@ impl Metered {
     fn flow_of(&self, name: &'static str) -> Flow {
         let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         let costs = meters.iter().map(|(function, meter)| (function.clone(), meter.cost("")));
-        Flow { name, costs: costs.filter(|(_, cost)| cost.calls > 0).collect() }
+        // A worker that only looked into its queue did nothing for this flow.
+        let worked = |cost: &Cost| cost.reads > Default::default() || cost.writes > Default::default();
+        Flow { name, costs: costs.filter(|(_, cost)| worked(cost)).collect() }
     }
 
     async fn pump(&self) {

@@ -10,6 +10,7 @@ mod busy;
 pub mod catalog_file;
 mod cors;
 pub mod costs;
+pub mod crash;
 mod event;
 pub mod fixtures;
 pub mod gateway;

@@ -58,6 +58,7 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "smoke" => smoke(arguments, vars).await,
         "staff" => staff(arguments, vars).await,
         "costs" => costs().await,
+        "crash" => crash(arguments).await,
         _ => write_generated(arguments),
     }
 }
@@ -123,6 +124,15 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     welcome(&shop, &place, &password, took).await;
     serve(shop, pump, listener).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Kills a shop in the middle of many checkouts and audits what is left.
+async fn crash(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let checkouts = arguments.number("--checkouts", 1000_usize)?;
+    let trial = local::crash::trial(checkouts).await?;
+    println!("killed after {} answers; the shop answered again after {} ms", trial.answered, trial.restart.as_millis());
+    println!("{}", trial.audit);
+    Ok(if trial.audit.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints the table of costs.
@@ -247,6 +257,7 @@ async fn smoke(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result
         local: arguments.has("--local") || near && !url.contains("/_aws/"),
     };
     let report = blackbox::run(&target, arguments.get("--filter")).await;
+    println!("{report}");
     Ok(if report.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

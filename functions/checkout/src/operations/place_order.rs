@@ -138,10 +138,15 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         return desk.resume(same_request(record, &cx)?, &cx).await;
     }
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
-    let goods = goods(&cart, &desk.products).await?;
+    let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
+    let shelf = async { Ok(desk.stock.counters(&skus, true).await?) };
+    let (goods, shelf) = try_join(goods(&cart, &desk.products), shelf).await?;
     let priced = agreed(&goods, &body, &cart)?;
-    desk.look(&priced.lines, &cx).await?;
     let instead_of = desk.free(&cart, &id, &cx).await?;
+    // What a dead attempt of this very cart held is back on the shelf by now: the look is of before.
+    if instead_of.is_none() {
+        look(&shelf, &priced.lines, cx.now())?;
+    }
     desk.begin(pending(id, body, priced, &desk, &cx), instead_of, &cx).await
 }
 
@@ -252,23 +257,21 @@ fn too_few(short: &[Short], now: Timestamp) -> Problem {
     Problem::new(code::ALL_HELD, detail).with("lines", lines).retry_after(back_at.since(now).as_secs().max(1))
 }
 
-impl Desk {
-    /// A look at the shelf before anything is written: whoever comes too late costs reads only. It promises nothing; the
-    /// holds decide.
-    async fn look(&self, lines: &[OrderLine], cx: &Cx) -> Result<(), Problem> {
-        let skus: Vec<Sku> = lines.iter().map(|line| line.sku.clone()).collect();
-        let counters: HashMap<Sku, Counter> = self.stock.counters(&skus, true).await?;
-        let empty = Counter::default();
-        let overdue = |counter: &Counter| counter.holds.values().any(|hold| hold.deadline <= cx.now().millis());
-        let short: Vec<Short> = lines
-            .iter()
-            .map(|line| (line, counters.get(&line.sku).unwrap_or(&empty)))
-            .filter(|(line, counter)| counter.available < i64::from(line.quantity) && !overdue(counter))
-            .map(|(line, counter)| Short::of(line, counter))
-            .collect();
-        if short.is_empty() { Ok(()) } else { Err(too_few(&short, cx.now())) }
-    }
+/// A look at the shelf before anything is written: whoever comes too late costs reads only. It promises nothing; the
+/// holds decide. Overdue holds are no obstacle: the hold ends them.
+fn look(shelf: &HashMap<Sku, Counter>, lines: &[OrderLine], now: Timestamp) -> Result<(), Problem> {
+    let empty = Counter::default();
+    let overdue = |counter: &Counter| counter.holds.values().any(|hold| hold.deadline <= now.millis());
+    let short: Vec<Short> = lines
+        .iter()
+        .map(|line| (line, shelf.get(&line.sku).unwrap_or(&empty)))
+        .filter(|(line, counter)| counter.available < i64::from(line.quantity) && !overdue(counter))
+        .map(|(line, counter)| Short::of(line, counter))
+        .collect();
+    if short.is_empty() { Ok(()) } else { Err(too_few(&short, now)) }
+}
 
+impl Desk {
     /// Makes sure that no other order is paying for this cart, and gives the dead one to claim it from.
     async fn free(&self, cart: &Cart, id: &OrderId, cx: &Cx) -> Result<Option<OrderId>, Problem> {
         let Some(ClaimMark { order: other, at }) = cart.claim.clone().filter(|mark| mark.order != *id) else {

@@ -11,27 +11,51 @@ fn events() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events")
 }
 
-/// A fresh shop with the fixtures, in a folder that goes when the test ends.
-struct Fixtures {
-    shop: Shop,
-    folder: PathBuf,
-}
+/// A data folder that goes when the test ends.
+struct Folder(PathBuf);
 
-impl Fixtures {
-    async fn open(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("oxcart-golden-{}-{name}", std::process::id()));
-        fixtures::prepare(&folder).unwrap();
-        let options = Options { offload: false, ..Options::folder(&folder) };
-        let shop = Shop::open(options, registry::registry()).await.unwrap();
-        fixtures::load(&shop).await.unwrap();
-        Self { shop, folder }
+impl Folder {
+    fn named(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("oxcart-golden-{}-{name}", std::process::id())))
+    }
+
+    /// With the fixtures in it, and nobody who uses it.
+    async fn with_fixtures() -> Self {
+        let folder = Self::named("fixtures");
+        fixtures::prepare(&folder.0).unwrap();
+        fixtures::load(&folder.open().await).await.unwrap();
+        folder
+    }
+
+    fn copy(&self, name: &str) -> Self {
+        let copy = Self::named(name);
+        copy_folder(&self.0, &copy.0);
+        copy
+    }
+
+    async fn open(&self) -> Shop {
+        let options = Options { offload: false, ..Options::folder(&self.0) };
+        Shop::open(options, registry::registry()).await.unwrap()
     }
 }
 
-impl Drop for Fixtures {
+impl Drop for Folder {
     fn drop(&mut self) {
-        let removed = std::fs::remove_dir_all(&self.folder);
+        let removed = std::fs::remove_dir_all(&self.0);
         drop(removed);
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            std::fs::copy(&path, &copy).unwrap();
+        }
     }
 }
 
@@ -45,11 +69,13 @@ fn there_is_one_for_each_function_and_no_other() {
 
 #[tokio::test]
 async fn every_function_answers_its_own() {
+    let fixtures = Folder::with_fixtures().await;
     for function in registry::functions() {
         let name = function.name;
         let event = std::fs::read_to_string(events().join(format!("{name}.json"))).unwrap();
-        let fixtures = Fixtures::open(name).await;
-        let answer = fixtures.shop.invoke(name, event.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let folder = fixtures.copy(name);
+        let shop = folder.open().await;
+        let answer = shop.invoke(name, event.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let value: Value = serde_json::from_str(&answer).unwrap();
         match &function.trigger {
             Trigger::Http(route) => {
@@ -62,6 +88,6 @@ async fn every_function_answers_its_own() {
             }
             Trigger::Schedule { .. } => assert_eq!(value, Value::Null, "{name}"),
         }
-        assert!(fixtures.shop.denied().is_empty(), "{name}: {:?}", fixtures.shop.denied());
+        assert!(shop.denied().is_empty(), "{name}: {:?}", shop.denied());
     }
 }

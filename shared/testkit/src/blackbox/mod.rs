@@ -92,7 +92,7 @@ impl fmt::Display for Entry {
             Verdict::Skipped(reason) => ("skipped", Some(reason)),
             Verdict::Failed(_) => ("FAILED", None),
         };
-        write!(f, "{word:<8}{:<62}{:>12}", self.name, millis(self.took))?;
+        write!(f, "{word:<8}{:<76}{:>12}", self.name, millis(self.took))?;
         reason.map_or(Ok(()), |reason| write!(f, "  {reason}"))
     }
 }
