@@ -172,19 +172,15 @@ module "function" {
   source   = "./modules/function"
   for_each = local.functions
 
-  name         = "${local.prefix}-${each.key}"
-  summary      = each.value.summary
-  code         = { bucket = aws_s3_bucket.code.id, key = aws_s3_object.code[each.value.binary].key }
-  code_hash    = filebase64sha256("${local.zip_dir}/${each.value.binary}/bootstrap.zip")
-  architecture = var.architecture
-  memory_mb    = each.value.memory_mb
-  timeout_s    = each.value.timeout_s
-  statements   = local.statements[each.key]
-  # The kit writes its metrics with these dimensions (shared/lambda/src/telemetry.rs); without them an alarm watches nothing.
-  alarms = concat(
-    [for a in each.value.alarms : a if try(a.namespace, "AWS/Lambda") != "Oxcart"],
-    [for a in each.value.alarms : merge(a, { dimensions = { Stage = var.stage, Function = each.key } }) if try(a.namespace, "AWS/Lambda") == "Oxcart"],
-  )
+  name               = "${local.prefix}-${each.key}"
+  summary            = each.value.summary
+  code               = { bucket = aws_s3_bucket.code.id, key = aws_s3_object.code[each.value.binary].key }
+  code_hash          = filebase64sha256("${local.zip_dir}/${each.value.binary}/bootstrap.zip")
+  architecture       = var.architecture
+  memory_mb          = each.value.memory_mb
+  timeout_s          = each.value.timeout_s
+  statements         = local.statements[each.key]
+  alarms             = each.value.alarms
   alarm_topics       = var.alarm_topics
   log_retention_days = var.log_retention_days
 

@@ -202,6 +202,20 @@ impl Engine {
         self.queues().next_due(queue)
     }
 
+    /// Makes every message visible again that was received and not deleted: for the one reader of all queues when it
+    /// starts, since whoever had received them died with the process. Answers how many.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Store`].
+    pub fn return_in_flight(&self) -> Result<usize, EngineError> {
+        let returned = self.queues().return_in_flight()?;
+        if returned > 0 {
+            self.touch_queues();
+        }
+        Ok(returned)
+    }
+
     /// Up to `limit` records of a table's stream after a sequence number (from its start without one), oldest
     /// first, each in the shape in which Lambda delivers it.
     #[must_use]

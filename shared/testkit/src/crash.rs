@@ -178,7 +178,10 @@ pub async fn storm(
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(_) => {}
-                Err(_) => down.store(true, Ordering::Relaxed),
+                Err(_) if client.get("/v1/products?limit=1").send().await.is_err() => {
+                    down.store(true, Ordering::Relaxed)
+                }
+                Err(_) => {}
             }
             record.ok().flatten()
         }

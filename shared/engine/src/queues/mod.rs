@@ -229,6 +229,10 @@ impl Queues {
         Ok(store::next_visible(&self.db, queue.id, (self.clock)())?)
     }
 
+    pub(crate) fn return_in_flight(&self) -> Result<usize, EngineError> {
+        Ok(store::return_in_flight(&self.db, (self.clock)())?)
+    }
+
     pub(crate) fn checkpoint(&self, consumer: &str, table: &str) -> Result<Option<String>, EngineError> {
         let sql = "SELECT sequence FROM checkpoints WHERE consumer = ?1 AND table_name = ?2";
         Ok(self.db.prepare_cached(sql)?.query_row([consumer, table], |row| row.get(0)).optional()?)

@@ -352,6 +352,12 @@ pub(crate) fn count(db: &Connection, queue: i64, now: i64) -> Result<Counts> {
     Ok(Counts { visible, in_flight, delayed: all - visible - in_flight })
 }
 
+/// Lets everything that was received and not deleted be received again.
+pub(crate) fn return_in_flight(db: &Connection, now: i64) -> Result<usize> {
+    db.prepare_cached("UPDATE messages SET visible_at = ?1 WHERE received = 1 AND visible_at > ?1 AND visible_at < ?2")?
+        .execute(params![now, PARKED])
+}
+
 /// When the next message that is hidden now becomes visible.
 pub(crate) fn next_visible(db: &Connection, queue: i64, now: i64) -> Result<Option<i64>> {
     db.prepare_cached("SELECT MIN(visible_at) FROM messages WHERE queue = ?1 AND visible_at > ?2 AND visible_at < ?3")?

@@ -39,19 +39,23 @@ fn mismatches(service: &Service, binaries: &BTreeSet<String>) -> Vec<String> {
     let name = service.name;
     let missing = wanted.difference(binaries).map(|binary| format!("functions/{name}/src/bin/{binary}.rs is missing"));
     let idle = binaries.difference(&wanted);
-    let idle = idle.map(|binary| format!("functions/{name}/src/bin/{binary}.rs belongs to no function of functions() in {name}"));
+    let idle = idle
+        .map(|binary| format!("functions/{name}/src/bin/{binary}.rs belongs to no function of functions() in {name}"));
     missing.chain(idle).collect()
 }
 
 /// A manifest with its sections renewed, and with cargo told not to look for binaries itself.
 fn manifest(present: &str, binaries: &BTreeSet<String>) -> String {
     let section = |name: &String| {
-        format!("[[bin]]\nname = \"{name}\"\npath = \"src/bin/{name}.rs\"\ntest = false\ndoc = false\nbench = false\n\n")
+        format!(
+            "[[bin]]\nname = \"{name}\"\npath = \"src/bin/{name}.rs\"\ntest = false\ndoc = false\nbench = false\n\n"
+        )
     };
     let lines: String = binaries.iter().map(section).collect();
     let mut text = present.to_owned();
     if !text.contains("\nautobins = false\n") {
-        let anchor = if text.contains("publish.workspace = true\n") { "publish.workspace = true\n" } else { "[package]\n" };
+        let anchor =
+            if text.contains("publish.workspace = true\n") { "publish.workspace = true\n" } else { "[package]\n" };
         text = text.replacen(anchor, &format!("{anchor}autobins = false\n"), 1);
     }
     if !text.contains(BEGIN) {

@@ -20,7 +20,9 @@ pub(super) fn text(source: &Source) -> String {
     );
     for (path, mut methods) in paths {
         methods.sort();
-        let line = |(method, function): &(String, &str)| format!("    {{ method = \"{method}\", function = \"{function}\" }},\n");
+        let line = |(method, function): &(String, &str)| {
+            format!("    {{ method = \"{method}\", function = \"{function}\" }},\n")
+        };
         let lines: String = methods.iter().map(line).collect();
         // Writing to a string does not fail.
         let _ = writeln!(text, "\"{path}\" = [\n{lines}]");

@@ -128,7 +128,10 @@ fn function_line<'a>(service: &Service, function: &'a Function) -> FunctionLine<
         timeout_s: function.timeout_s,
         trigger: trigger_line(&function.trigger),
         grants: &function.grants,
-        alarms: [every("Errors"), every("Throttles")].into_iter().chain(function.alarms.iter().map(own_alarm)).collect(),
+        alarms: [every("Errors"), every("Throttles")]
+            .into_iter()
+            .chain(function.alarms.iter().map(own_alarm))
+            .collect(),
     }
 }
 

@@ -224,7 +224,8 @@ fn parameters(route: &Route, schemas: &Schemas) -> Vec<Value> {
     }
     let names = field_names(route);
     if !names.is_empty() && !all.iter().any(|known| known["name"] == "fields") {
-        let schema = json!({ "type": "string", "examples": [names.iter().take(2).cloned().collect::<Vec<_>>().join(",")] });
+        let schema =
+            json!({ "type": "string", "examples": [names.iter().take(2).cloned().collect::<Vec<_>>().join(",")] });
         let mut sparse = parameter("query", "fields", false, schema);
         sparse["description"] = Value::from(format!("Only these members, separated by commas: {}.", names.join(", ")));
         all.push(sparse);
@@ -291,7 +292,9 @@ fn field_names(route: &Route) -> Vec<String> {
     if route.method != http::Method::GET {
         return Vec::new();
     }
-    let Some(root) = route.documented.replies.iter().find_map(|(_, _, schema)| schema.as_ref()) else { return Vec::new() };
+    let Some(root) = route.documented.replies.iter().find_map(|(_, _, schema)| schema.as_ref()) else {
+        return Vec::new();
+    };
     let resolve = |part: &Value| {
         let path = part.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#'));
         path.and_then(|path| root.pointer(path)).cloned().unwrap_or_else(|| part.clone())
@@ -400,7 +403,11 @@ fn problems(route: &Route) -> BTreeMap<u16, BTreeSet<&'static str>> {
 }
 
 /// The answer for the problems of one status. Groups without a problem of the function's own are shared.
-fn problem_response(group: &BTreeSet<&'static str>, own: &[&'static Code], shared: &mut BTreeMap<String, Value>) -> Value {
+fn problem_response(
+    group: &BTreeSet<&'static str>,
+    own: &[&'static Code],
+    shared: &mut BTreeMap<String, Value>,
+) -> Value {
     let codes = || code::ALL.iter().filter(|code| group.contains(code.name));
     let lines: Vec<String> = codes().map(|code| format!("- `{}`: {}.", code.name, code.title)).collect();
     let mut value = json!({

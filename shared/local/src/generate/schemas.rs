@@ -56,8 +56,10 @@ impl Schemas {
     pub fn settle(&mut self) -> Result<(), GenerateError> {
         let names: BTreeSet<String> = self.known.keys().map(|(_, name)| name.clone()).collect();
         let form = |way, name: &String| self.known.get(&(way, name.clone())).map(|(schema, _)| schema);
-        let both: Vec<&String> =
-            names.iter().filter(|name| form(Way::Request, name).is_some() && form(Way::Reply, name).is_some()).collect();
+        let both: Vec<&String> = names
+            .iter()
+            .filter(|name| form(Way::Request, name).is_some() && form(Way::Reply, name).is_some())
+            .collect();
         let mut differing: BTreeSet<String> = BTreeSet::new();
         // What refers to a schema with two forms has two forms itself.
         loop {
@@ -73,7 +75,8 @@ impl Schemas {
         }
         for name in &differing {
             if names.contains(&input(name)) {
-                self.wrong.push(format!("the request form of `{name}` would be called `{}`, which is taken", input(name)));
+                self.wrong
+                    .push(format!("the request form of `{name}` would be called `{}`, which is taken", input(name)));
             }
         }
         self.two_forms = differing;
@@ -175,7 +178,9 @@ fn input(name: &str) -> String {
 }
 
 fn clash(name: &str, first: &str, second: &str) -> String {
-    format!("two different types are called `{name}` (in {first} and {second}); give one another name with #[schemars(rename = \"…\")]")
+    format!(
+        "two different types are called `{name}` (in {first} and {second}); give one another name with #[schemars(rename = \"…\")]"
+    )
 }
 
 #[cfg(test)]

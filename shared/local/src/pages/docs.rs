@@ -23,7 +23,12 @@ pub fn page(openapi: &Value) -> String {
     for group in &groups {
         body.push_str(&navigation(group));
     }
-    let _ = write!(body, "</nav><main><h1>{} API</h1><p class=lead>{}</p>", text(&info["title"]), prose(&info["description"]));
+    let _ = write!(
+        body,
+        "</nav><main><h1>{} API</h1><p class=lead>{}</p>",
+        text(&info["title"]),
+        prose(&info["description"])
+    );
     body.push_str("<p class=lead>This page as data: <a href=\"/openapi.json\">openapi.json</a>.</p>");
     for group in &groups {
         let _ = write!(body, "<section data-group><h2>{}</h2><p>{}</p>", escape(group.name), escape(group.about));
@@ -106,6 +111,8 @@ impl<'a> Docs<'a> {
                 }
             }
         }
+        // What shoppers call stands first; the sort is stable.
+        found.sort_by_key(|operation| operation.path.contains("/admin/"));
         found
     }
 
@@ -184,11 +191,18 @@ impl<'a> Docs<'a> {
             for line in reply["description"].as_str().unwrap_or_default().lines() {
                 let (code, title) = line.trim_start_matches("- `").split_once("`: ").unwrap_or(("", line));
                 let code = escape(code);
-                let _ = write!(rows, "<tr><td>{}<td><a href=\"/problems/{code}\">{code}</a><td>{}", badge(status), escape(title));
+                let _ = write!(
+                    rows,
+                    "<tr><td>{}<td><a href=\"/problems/{code}\">{code}</a><td>{}",
+                    badge(status),
+                    escape(title)
+                );
                 count += 1;
             }
         }
-        format!("<h4>Problems</h4><details><summary>{count} that it can answer</summary><table>{rows}</table></details>")
+        format!(
+            "<h4>Problems</h4><details><summary>{count} that it can answer</summary><table>{rows}</table></details>"
+        )
     }
 
     fn responses(&self, operation: &'a Value) -> impl Iterator<Item = (&'a String, &'a Value)> {
@@ -255,13 +269,17 @@ impl<'a> Docs<'a> {
         for option in options(schema) {
             let inside = self.members(option, above);
             if !inside.is_empty() {
-                let _ = write!(html, "<li><span class=type>either</span>{}{inside}</li>", about(&option["description"]));
+                let _ =
+                    write!(html, "<li><span class=type>either</span>{}{inside}</li>", about(&option["description"]));
             }
         }
         // One alternative beside null is not a choice.
         match html.matches("<span class=type>either</span>").count() {
             0 => String::new(),
-            1 if options(schema).count() == 2 => html.replacen("<span class=type>either</span>", "", 1).replacen("<li>", "<ul class=tree><li>", 1) + "</ul>",
+            1 if options(schema).count() == 2 => {
+                html.replacen("<span class=type>either</span>", "", 1).replacen("<li>", "<ul class=tree><li>", 1)
+                    + "</ul>"
+            }
             _ => format!("<ul class=tree>{html}</ul>"),
         }
     }
@@ -281,14 +299,15 @@ impl<'a> Docs<'a> {
         let values = target["enum"].as_array().into_iter().flatten().chain(target.get("const"));
         let constants = options(target).filter_map(|option| option.get("const"));
         let enums = options(target).flat_map(|option| option["enum"].as_array().into_iter().flatten());
-        let values: Vec<String> = values.chain(enums).chain(constants).map(|value| format!("<code>{}</code>", plain_text(value))).collect();
+        let values: Vec<String> =
+            values.chain(enums).chain(constants).map(|value| format!("<code>{}</code>", plain_text(value))).collect();
         if !values.is_empty() {
             words.push(values.join(" "));
         }
         for (label, key) in [("default", "default"), ("e.g.", "examples")] {
             let value = schema.get(key).or_else(|| target.get(key));
-            let value = value.map(|value| value.get(0).unwrap_or(value)).filter(|value| !value.is_null());
-            if let Some(value) = value.filter(|value| value.as_array().is_none_or(|items| !items.is_empty())) {
+            let value = value.map(|value| value.get(0).unwrap_or(value));
+            if let Some(value) = value.filter(|value| !is_empty(value)) {
                 words.push(format!("{label} <code>{}</code>", plain_text(value)));
             }
         }
@@ -296,13 +315,20 @@ impl<'a> Docs<'a> {
         words.join(" · ")
     }
 
+    /// The alternatives by their types alone; nothing when they are only values of an enumeration.
     fn alternative_names(&self, schema: &'a Value) -> String {
-        let mut names: Vec<String> = options(schema).map(|option| self.type_of(option)).collect();
+        let name = |option: &'a Value| {
+            let reference = option.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
+            let target = self.resolve(option);
+            let value = target.get("const").is_some() || target.get("enum").is_some();
+            match reference {
+                Some(name) if target.get("properties").is_some() => Some(escape(name)),
+                _ => kinds(target).filter(|_| !value),
+            }
+        };
+        let mut names: Vec<String> = options(schema).filter_map(name).collect();
         names.dedup();
-        if names.len() > 3 || names.iter().any(|name| name.contains("<code>")) {
-            return String::new();
-        }
-        names.join(" or ")
+        if names.len() > 4 { String::new() } else { names.join(" or ") }
     }
 
     // --- the line for a terminal -----------------------------------------------------------------------------------
@@ -333,7 +359,8 @@ impl<'a> Docs<'a> {
     /// A value that a schema would take, as far as it says: the required members only.
     fn example(&self, schema: &'a Value, depth: usize) -> Value {
         let target = self.resolve(schema);
-        let given = [target.pointer("/examples/0"), target.get("const"), target.pointer("/enum/0"), target.get("default")];
+        let given =
+            [target.pointer("/examples/0"), target.get("const"), target.pointer("/enum/0"), target.get("default")];
         if let Some(value) = given.into_iter().flatten().next() {
             return value.clone();
         }
@@ -347,11 +374,16 @@ impl<'a> Docs<'a> {
         match kind.unwrap_or_default() {
             "object" => {
                 let names = target["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                let member = |name: &str| Some((name.to_owned(), self.example(target["properties"].get(name)?, depth + 1)));
+                let member =
+                    |name: &str| Some((name.to_owned(), self.example(target["properties"].get(name)?, depth + 1)));
                 Value::Object(names.filter_map(member).collect())
             }
-            "array" => Value::Array(target.get("items").map(|items| self.example(items, depth + 1)).into_iter().collect()),
-            "integer" | "number" => target.get("minimum").filter(|n| *n != 0).cloned().unwrap_or_else(|| Value::from(1)),
+            "array" => {
+                Value::Array(target.get("items").map(|items| self.example(items, depth + 1)).into_iter().collect())
+            }
+            "integer" | "number" => {
+                target.get("minimum").filter(|n| *n != 0).cloned().unwrap_or_else(|| Value::from(1))
+            }
             "boolean" => Value::from(true),
             "string" => Value::from("…"),
             _ => Value::Null,
@@ -420,6 +452,17 @@ fn limits(schema: &Value) -> Option<String> {
 fn badge(status: &str) -> String {
     let class = status.chars().next().unwrap_or('2');
     format!("<span class=\"status s{class}\">{}</span>", escape(status))
+}
+
+/// Whether a default says nothing.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 fn about(description: &Value) -> String {

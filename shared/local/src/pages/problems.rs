@@ -28,6 +28,7 @@ pub(super) fn list() -> String {
 pub(super) fn page(name: &str) -> Option<String> {
     let code: &Code = code::ALL.iter().find(|code| code.name == name)?;
     let whose = match code.fault {
+        Fault::Caller if code.retryable => "Nothing is wrong with the request.",
         Fault::Caller => "The request can be changed so that it succeeds.",
         Fault::Ours => "This is our fault; nothing that was answered with success is lost.",
         Fault::Provider => "A service that the shop depends on could not be reached.",

@@ -164,9 +164,12 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Starts to pump.
+    /// Starts to pump. What a process that died had received from a queue comes again at once: nobody else reads here.
     #[must_use]
     pub fn start(shop: &Shop) -> Self {
+        if let Err(error) = shop.engine().return_in_flight() {
+            shop.log("error", "queues", &error.to_string());
+        }
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let Inner { work, .. } = &*shop.0;

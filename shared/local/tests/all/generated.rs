@@ -65,7 +65,12 @@ fn every_documented_page_is_served_from_one_host() {
     let document = generate::openapi::document(&registry::source()).unwrap().value();
     let html = local::pages::docs::page(&document);
     for function in registry::functions() {
-        assert_eq!(html.contains(&format!("id=\"{}\"", function.name)), function.route().is_some(), "{}", function.name);
+        assert_eq!(
+            html.contains(&format!("id=\"{}\"", function.name)),
+            function.route().is_some(),
+            "{}",
+            function.name
+        );
     }
     for elsewhere in ["src=\"http", "href=\"http", "url(http", "@import"] {
         assert!(!html.contains(elsewhere), "{elsewhere}");

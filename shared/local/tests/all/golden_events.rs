@@ -81,7 +81,10 @@ async fn every_function_answers_its_own() {
             Trigger::Http(route) => {
                 let event: Value = serde_json::from_str(&event).unwrap();
                 assert_eq!(event["routeKey"], format!("{} {}", route.method, route.path), "{name}");
-                assert!(value["statusCode"].as_u64().is_some_and(|status| (200..300).contains(&status)), "{name}: {answer}");
+                assert!(
+                    value["statusCode"].as_u64().is_some_and(|status| (200..300).contains(&status)),
+                    "{name}: {answer}"
+                );
             }
             Trigger::Queue { .. } | Trigger::Stream { .. } => {
                 assert_eq!(value["batchItemFailures"], Value::Array(Vec::new()), "{name}: {answer}");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use engine::Place;
 use local::{Options, Pump, Shop};
 
 use crate::support::{JOBS, LANES, OTHERS, THINGS, post, put, registry, seen, shop};
@@ -148,6 +147,30 @@ async fn a_folder_keeps_the_place_of_streams_and_the_messages_of_queues() {
     assert!(seen.lock().unwrap().messages.iter().any(|(text, _)| text == "kept"));
     assert_eq!(seen.lock().unwrap().batches.iter().flatten().filter(|id| *id == "k1").count(), 1);
     drop(again);
-    assert!(matches!(Options::folder(&folder).place, Place::Folder(_)));
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A process dies with a message in hand: the next one does not wait for the time-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_process_had_received_comes_again_at_once() {
+    let folder = std::env::temp_dir().join(format!("oxcart-in-flight-{}", std::process::id()));
+    let first = Shop::open(Options::folder(&folder), registry()).await.unwrap();
+    post(&first, &JOBS, None, &["orphan"]).await;
+    let queue = first.platform().queue(&JOBS);
+    let taken = queue.client().receive_message().queue_url(queue.url()).send().await.unwrap();
+    assert_eq!(taken.messages().len(), 1);
+    drop((first, queue));
+    let again = Shop::open(Options::folder(&folder), registry()).await.unwrap();
+    assert_eq!(again.state().await.queues[0].in_flight, 1);
+    let pump = Pump::start(&again);
+    let today = again.platform().clock().now().millis() / 86_400_000;
+    for _ in 0..200 {
+        if seen(today).lock().unwrap().messages.contains(&("orphan".to_owned(), 2)) {
+            pump.stop().await;
+            drop(again);
+            return std::fs::remove_dir_all(&folder).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it was not delivered within two seconds");
 }
