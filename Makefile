@@ -7,7 +7,9 @@ CARGO ?= cargo
 STAGE ?= dev
 # `make run PROFILE=dev` builds faster and runs slower.
 PROFILE ?= release
-OXCART := $(CARGO) run --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local --
+# cargo-lambda always names a target; with the same one here a release build is shared by both.
+TARGET := $(if $(filter release,$(PROFILE)),--target $(shell rustc -vV | sed -n 's/^host: //p'))
+OXCART := $(CARGO) run --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local --
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +24,9 @@ demo: ## 200 shoppers race for 10 units over HTTP
 
 crash: ## a shop is killed in the middle of 1,000 checkouts, started again and audited
 	@$(OXCART) crash $(ARGS)
+
+soak: ## 100,000 orders in a row: does the checkout get slower?
+	@$(OXCART) soak $(ARGS)
 
 costs: ## what each flow costs at the database: round trips, read and write units
 	@$(OXCART) costs
@@ -77,14 +82,14 @@ destroy: ## removes what deploy made: STAGE=dev
 	@infra/scripts/destroy.sh $(STAGE) $(ARGS)
 
 e2e: ## deploys to an emulator of AWS, runs the black-box suite there, destroys (needs python3 and terraform; no account)
-	@$(CARGO) build --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local
+	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/e2e.sh infra/scripts/blackbox.sh
 
 localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_AUTH_TOKEN)
-	@$(CARGO) build --quiet --locked --profile $(PROFILE) -p local --bin oxcart-local
+	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
 
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo smoke watch invoke test check generate test-dynamodb tools build deploy destroy e2e localstack ci
+.PHONY: help run demo costs crash soak smoke watch invoke test check generate test-dynamodb tools build deploy destroy e2e localstack ci

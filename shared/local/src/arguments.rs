@@ -67,6 +67,11 @@ const COMMANDS: &[Spec] = &[
         about: "kills a shop in the middle of many checkouts, starts it again and audits it",
         flags: &[("--checkouts", Some("NUMBER"), "how many (1000)")],
     },
+    Spec {
+        name: "soak",
+        about: "places many orders in a row and tells whether the checkout gets slower",
+        flags: &[("--orders", Some("NUMBER"), "how many (100000)")],
+    },
     Spec { name: "costs", about: "counts what each flow costs at the database: round trips, read and write units", flags: &[] },
     Spec {
         name: "generate",

@@ -58,6 +58,7 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "smoke" => smoke(arguments, vars).await,
         "staff" => staff(arguments, vars).await,
         "costs" => costs().await,
+        "soak" => soak(arguments).await,
         "crash" => crash(arguments).await,
         _ => write_generated(arguments),
     }
@@ -133,6 +134,18 @@ async fn crash(arguments: &Arguments) -> Result<ExitCode, Failure> {
     println!("killed after {} answers; the shop answered again after {} ms", trial.answered, trial.restart.as_millis());
     println!("{}", trial.audit);
     Ok(if trial.audit.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Places many orders and tells of each tenth of them.
+async fn soak(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let orders = arguments.number("--orders", 100_000_usize)?;
+    println!("| orders | checkout p50 | checkout p99 | seconds for this part |\n|--:|--:|--:|--:|");
+    let tell = |part: &local::soak::Part| {
+        let micros = |time: std::time::Duration| format!("{}.{:02} ms", time.as_millis(), time.as_micros() % 1000 / 10);
+        println!("| {} | {} | {} | {} |", part.orders, micros(part.p50), micros(part.p99), part.took.as_secs());
+    };
+    local::soak::run(orders, tell).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the table of costs.

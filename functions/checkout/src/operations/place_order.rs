@@ -150,9 +150,11 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     desk.begin(pending(id, body, priced, &desk, &cx), instead_of, &cx).await
 }
 
-/// The id that belongs to this cart and key: the same key is the same order, without a table of keys.
+/// The id that belongs to this caller and key: the same key is the same order, without a table of keys. A guest is known
+/// by nothing but the cart's secret id.
 fn order_id(cart: &CartId, cx: &Cx) -> OrderId {
-    OrderId::derive(&[cart.as_str().as_bytes(), cx.key().unwrap_or_default().as_bytes()])
+    let caller = cx.caller().map_or(cart.as_str(), |caller| caller.id.as_str());
+    OrderId::derive(&[caller.as_bytes(), cx.key().unwrap_or_default().as_bytes()])
 }
 
 /// The order that stands under the id, when it was placed by this very request.
