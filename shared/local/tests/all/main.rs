@@ -7,4 +7,5 @@ mod generated;
 mod golden_events;
 mod pump;
 mod request;
+mod saga;
 mod support;
