@@ -43,12 +43,11 @@ variable "protect" {
 
 locals {
   # Keys of the table and of all indexes, each once. Sort keys of indexes may be numbers.
-  attributes = merge(
-    { (var.partition_key) = "S" },
-    var.sort_key == null ? {} : { (var.sort_key) = "S" },
-    { for i in var.indexes : i.partition_key => "S" },
-    { for i in var.indexes : i.sort_key => try(i.sort_type, "S") if i.sort_key != null },
-  )
+  attributes = merge(concat(
+    [for key in [var.partition_key, var.sort_key] : { (key) = "S" } if key != null],
+    [for i in var.indexes : { (i.partition_key) = "S" }],
+    [for i in var.indexes : { (i.sort_key) = try(i.sort_type, "S") } if i.sort_key != null],
+  )...)
 }
 
 resource "aws_dynamodb_table" "this" {

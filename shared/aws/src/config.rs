@@ -21,6 +21,9 @@ pub struct Config {
     pub issuer: String,
     /// The public key of access tokens in PEM; only functions on routes that a guest may use without a token need it.
     pub jwt_public_key: Option<String>,
+    /// What KMS knows the key of access tokens by; its alias when it is not said. Policies name keys by ARN, and not
+    /// every emulator resolves an alias before it looks at them.
+    pub tokens_key: Option<String>,
     /// How mail leaves: `ses` or `folder:PATH`.
     pub mail: String,
     /// The sender of mail.
@@ -76,6 +79,7 @@ impl Config {
             queue_base: need("OXCART_QUEUE_BASE"),
             issuer: need("OXCART_ISSUER"),
             jwt_public_key: some("OXCART_JWT_PUBLIC_KEY"),
+            tokens_key: some("OXCART_TOKENS_KEY"),
             mail: some("OXCART_MAIL").unwrap_or_else(|| "ses".into()),
             mail_from: need("OXCART_MAIL_FROM"),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),

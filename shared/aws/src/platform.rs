@@ -16,7 +16,7 @@ use aws_types::region::Region;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError};
-use crate::keys::{KeySpec, SecretSpec};
+use crate::keys::{KeySpec, SecretSpec, TOKENS};
 use crate::queue::{Queue, QueueSpec};
 use crate::table::{Table, TableSpec};
 
@@ -212,7 +212,8 @@ impl Platform {
     /// What KMS knows a key by.
     #[must_use]
     pub fn key_id(&self, spec: &KeySpec) -> String {
-        format!("alias/{}-{}", self.0.config.prefix, spec.name)
+        let named = self.0.config.tokens_key.clone().filter(|_| *spec == TOKENS);
+        named.unwrap_or_else(|| format!("alias/{}-{}", self.0.config.prefix, spec.name))
     }
 
     /// What Secrets Manager knows a secret by.
