@@ -197,7 +197,7 @@ module "function" {
     contains(keys(local.http), each.key) && length(data.aws_kms_public_key.token) > 0
     ? { OXCART_JWT_PUBLIC_KEY = data.aws_kms_public_key.token[0].public_key_pem }
     : {},
-    contains(local.keys, "tokens") ? { OXCART_TOKENS_KEY = aws_kms_key.this["tokens"].arn } : {},
+    contains(local.keys, local.token_key) ? { OXCART_TOKENS_KEY = aws_kms_key.this[local.token_key].arn } : {},
     var.environment,
   )
 }
