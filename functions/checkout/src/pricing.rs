@@ -67,7 +67,12 @@ fn line_totals(items: &[Item]) -> Result<Vec<Money>, MoneyError> {
 }
 
 /// The ways to ship these goods to a country.
-pub fn shipping_methods(rates: &Rates, items: &[Item], currency: Currency, country: &Country) -> Result<Vec<ShippingMethod>, PricingError> {
+pub fn shipping_methods(
+    rates: &Rates,
+    items: &[Item],
+    currency: Currency,
+    country: &Country,
+) -> Result<Vec<ShippingMethod>, PricingError> {
     if rates.tax(country).is_none() {
         return Err(PricingError::CountryNotServed(country.clone()));
     }
@@ -80,7 +85,13 @@ pub fn shipping_methods(rates: &Rates, items: &[Item], currency: Currency, count
 }
 
 /// What these goods cost, shipped so to a country. Without a method shipping counts as nothing.
-pub fn price(rates: &Rates, items: &[Item], currency: Currency, country: &Country, method: Option<&str>) -> Result<Priced, PricingError> {
+pub fn price(
+    rates: &Rates,
+    items: &[Item],
+    currency: Currency,
+    country: &Country,
+    method: Option<&str>,
+) -> Result<Priced, PricingError> {
     let offered = shipping_methods(rates, items, currency, country)?;
     let tax_rule = rates.tax(country).ok_or_else(|| PricingError::CountryNotServed(country.clone()))?;
     let shipping = match method {
@@ -139,7 +150,9 @@ mod tests {
     #[test]
     fn added_tax_is_on_top() {
         let items = [Item { unit_price: Money::new(1000, Currency::parse("CHF").unwrap()), ..item(0, 2) }];
-        let priced = price(Rates::built_in(), &items, Currency::parse("CHF").unwrap(), &country("CH"), Some("standard")).unwrap();
+        let priced =
+            price(Rates::built_in(), &items, Currency::parse("CHF").unwrap(), &country("CH"), Some("standard"))
+                .unwrap();
         let totals = priced.totals;
         assert_eq!((totals.shipping.amount, totals.tax.amount, totals.total.amount), (490, 202, 2692));
     }

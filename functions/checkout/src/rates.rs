@@ -67,9 +67,8 @@ impl Rates {
     /// Those built into this binary.
     #[must_use]
     pub fn built_in() -> &'static Self {
-        static RATES: LazyLock<Rates> = LazyLock::new(|| {
-            Rates::parse(include_str!("../rates.toml")).expect("rates.toml is read by a test")
-        });
+        static RATES: LazyLock<Rates> =
+            LazyLock::new(|| Rates::parse(include_str!("../rates.toml")).expect("rates.toml is read by a test"));
         &RATES
     }
 

@@ -10,7 +10,7 @@ use inventory::table::SettleHolds;
 use kernel::{OrderId, Problem, Timestamp};
 use lambda::Cx;
 use orders::order::OrderEvent;
-use orders::table::{BuryOrder, Decided, DecideOrder, LoadOrder, Opened, Record};
+use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
 use payments::{Charge, Outcome, Payments, ProviderError};
 
@@ -26,7 +26,8 @@ pub struct Till {
 
 impl Capability for Till {
     fn grants() -> Vec<Grant> {
-        [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants(), SettleHolds::grants(), Payments::grants()].concat()
+        [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants(), SettleHolds::grants(), Payments::grants()]
+            .concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -170,9 +171,12 @@ impl Till {
             return Ok(Record::Order(order));
         }
         let outcome = self.payments.cancel(id).await.map_err(|error| {
-            Problem::new(kernel::problem::code::PROVIDER_UNAVAILABLE, "the order stays as it is until the provider answers")
-                .because(error)
-                .retry_after(5)
+            Problem::new(
+                kernel::problem::code::PROVIDER_UNAVAILABLE,
+                "the order stays as it is until the provider answers",
+            )
+            .because(error)
+            .retry_after(5)
         })?;
         self.settle(&order, &outcome, cx).await
     }
@@ -196,7 +200,13 @@ impl Till {
     }
 
     /// Moves one hold as the record of its operation says. A pending record moves nothing.
-    pub async fn move_hold(&self, key: &CounterKey, id: &OrderId, standing: &Standing, now: Timestamp) -> Result<(), DataError> {
+    pub async fn move_hold(
+        &self,
+        key: &CounterKey,
+        id: &OrderId,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<(), DataError> {
         let (committed, created) = match standing {
             Record::Order(order) if order.status == Status::Pending => return Ok(()),
             Record::Order(order) => (order.status.is_committed(), order.created_at),

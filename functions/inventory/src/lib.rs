@@ -12,7 +12,7 @@ pub mod table;
 use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 
-pub use stock::{CounterKey, HoldDecision, HeldLine};
+pub use stock::{CounterKey, HeldLine, HoldDecision};
 
 /// The tables of this service.
 pub const TABLES: &[TableSpec] = &[table::TABLE];

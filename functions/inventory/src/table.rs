@@ -136,7 +136,14 @@ impl HoldStock {
 impl SettleHolds {
     /// Moves the hold of an operation as its record says: committed → confirm, otherwise → release. `created` is the
     /// record's: a mark's time is never before it, whatever this machine's clock says.
-    pub async fn settle(&self, key: &CounterKey, op: &str, committed: bool, created: Timestamp, now: Timestamp) -> Result<Outcome, DataError> {
+    pub async fn settle(
+        &self,
+        key: &CounterKey,
+        op: &str,
+        committed: bool,
+        created: Timestamp,
+        now: Timestamp,
+    ) -> Result<Outcome, DataError> {
         let update = if committed {
             "SET taken = taken + holds.#op.q, done.#op = :mark REMOVE holds.#op"
         } else {
@@ -213,12 +220,19 @@ pub enum Moved {
 }
 
 /// Receives or adjusts by one conditional write.
-async fn move_units(table: &aws::Table, key: &CounterKey, movement: &Movement<'_>, now: Timestamp) -> Result<Moved, DataError> {
+async fn move_units(
+    table: &aws::Table,
+    key: &CounterKey,
+    movement: &Movement<'_>,
+    now: Timestamp,
+) -> Result<Moved, DataError> {
     let receipt = Receipt { at: now.millis(), fingerprint: movement.fingerprint.to_owned() };
     let request = table.client().update_item().table_name(table.name());
     let result = request
         .set_key(Some(table.key(key.partition())))
-        .update_expression("SET received = received + :q, available = available + :q, inc = inc + :one, receipts.#op = :receipt")
+        .update_expression(
+            "SET received = received + :q, available = available + :q, inc = inc + :one, receipts.#op = :receipt",
+        )
         .condition_expression("attribute_exists(pk) AND attribute_not_exists(receipts.#op) AND available >= :least")
         .expression_attribute_names("#op", movement.op)
         .expression_attribute_values(":q", n(movement.quantity))
@@ -245,7 +259,12 @@ async fn move_units(table: &aws::Table, key: &CounterKey, movement: &Movement<'_
 }
 
 /// Drops receipts older than a day.
-async fn prune_receipts(table: &aws::Table, key: &CounterKey, counter: Counter, now: Timestamp) -> Result<Counter, DataError> {
+async fn prune_receipts(
+    table: &aws::Table,
+    key: &CounterKey,
+    counter: Counter,
+    now: Timestamp,
+) -> Result<Counter, DataError> {
     let ops = counter.prunable_receipts(now);
     if ops.is_empty() {
         return Ok(counter);
@@ -253,7 +272,9 @@ async fn prune_receipts(table: &aws::Table, key: &CounterKey, counter: Counter, 
     let removals: Vec<String> = (0..ops.len()).map(|index| format!("receipts.#o{index}")).collect();
     let names = ops.into_iter().enumerate().map(|(index, op)| (format!("#o{index}"), op)).collect();
     let request = table.client().update_item().table_name(table.name()).set_key(Some(table.key(key.partition())));
-    let request = request.update_expression(format!("REMOVE {}", removals.join(", "))).condition_expression("attribute_exists(pk)");
+    let request = request
+        .update_expression(format!("REMOVE {}", removals.join(", ")))
+        .condition_expression("attribute_exists(pk)");
     written(request.set_expression_attribute_names(Some(names)).send().await)?;
     Ok(counter)
 }

@@ -1,12 +1,17 @@
 //! The counter on DynamoDB against the pure counter, and 64 buyers at once. Runs on the embedded engine, and on Amazon's
 //! DynamoDB Local with `make test-dynamodb`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{Capability as _, Clock as _};
 use inventory::CounterKey;
-use inventory::table::{AdjustStock, Held, HoldRequest, HoldStock, Moved, Movement, ReadCounter, ReadStock, ReceiveStock, SettleHolds, TABLE};
+use inventory::table::{
+    AdjustStock, Held, HoldRequest, HoldStock, Moved, Movement, ReadCounter, ReadStock, ReceiveStock, SettleHolds,
+    TABLE,
+};
 use kernel::counter::{Counter, Outcome, Refusal};
 use kernel::limits::{DONE_MARK, DONE_MARKS};
 use kernel::{Sku, Timestamp};

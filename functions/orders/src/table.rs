@@ -143,7 +143,13 @@ pub enum Decided {
 
 impl DecideOrder {
     /// Decides a pending order, once. Whoever comes second learns what stands.
-    pub async fn decide(&self, id: &OrderId, decision: Decision, payment: &Payment, event: OrderEvent) -> Result<Decided, DataError> {
+    pub async fn decide(
+        &self,
+        id: &OrderId,
+        decision: Decision,
+        payment: &Payment,
+        event: OrderEvent,
+    ) -> Result<Decided, DataError> {
         let status = Status::Pending.decided(decision).unwrap_or(Status::Pending);
         self.change(id, status, payment, event).await
     }
@@ -153,7 +159,13 @@ impl DecideOrder {
         self.change(id, Status::Pending, payment, event).await
     }
 
-    async fn change(&self, id: &OrderId, status: Status, payment: &Payment, event: OrderEvent) -> Result<Decided, DataError> {
+    async fn change(
+        &self,
+        id: &OrderId,
+        status: Status,
+        payment: &Payment,
+        event: OrderEvent,
+    ) -> Result<Decided, DataError> {
         let at = attribute(&event.at)?;
         let request = self.table.client().update_item().table_name(self.table.name());
         let result = request
@@ -191,7 +203,12 @@ pub struct Position {
 
 impl ListOrders {
     /// A page of a customer's orders, newest first, and where the next one starts.
-    pub async fn of_customer(&self, customer: &UserId, limit: u32, from: Option<Position>) -> Result<(Vec<Order>, Option<Position>), DataError> {
+    pub async fn of_customer(
+        &self,
+        customer: &UserId,
+        limit: u32,
+        from: Option<Position>,
+    ) -> Result<(Vec<Order>, Option<Position>), DataError> {
         let request = self.table.client().query().table_name(self.table.name()).index_name(BY_CUSTOMER);
         let start = from.map(|position| {
             let mut key = self.table.key(position.id.as_str());
@@ -208,7 +225,8 @@ impl ListOrders {
             .send()
             .await?;
         let next = answer.last_evaluated_key.map(position).transpose()?;
-        let found: Vec<Position> = answer.items.unwrap_or_default().into_iter().map(position).collect::<Result<_, _>>()?;
+        let found: Vec<Position> =
+            answer.items.unwrap_or_default().into_iter().map(position).collect::<Result<_, _>>()?;
         let keys = found.iter().map(|position| self.table.key(position.id.as_str())).collect();
         let items = self.table.get_many(keys, false).await?;
         let mut orders: Vec<Order> = items.into_iter().map(from_item).collect::<Result<_, _>>()?;

@@ -163,7 +163,8 @@ impl Builtin {
 
     async fn cancel_(&self, order: &OrderId) -> Result<Outcome, ProviderError> {
         let id = Charge::intent(order);
-        let called_off = Intent { id, order: order.clone(), status: Status::Canceled, amount: None, code: None, secret: None };
+        let called_off =
+            Intent { id, order: order.clone(), status: Status::Canceled, amount: None, code: None, secret: None };
         let (intent, fresh) = self.open(called_off).await.map_err(no_answer)?;
         if fresh {
             return Ok(Outcome::Canceled);

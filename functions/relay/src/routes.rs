@@ -58,10 +58,7 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
     let kind = format!("order.{}.v1", order.status);
     let lines = order.lines.iter().map(|line| HeldLine { key: CounterKey::main(line.sku.clone()) }).collect();
     let decision = HoldDecision { op: order.id.op(), committed, created: order.created_at, lines };
-    out.push((
-        &inventory::operations::confirm_holds::QUEUE,
-        message(change, &kind, "holds", decision, Duration::ZERO),
-    ));
+    out.push((&inventory::operations::confirm_holds::QUEUE, message(change, &kind, "holds", decision, Duration::ZERO)));
     let notice = |kind| Notice { order_id: order.id.clone(), kind };
     if committed {
         let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
@@ -71,9 +68,8 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
     // Only a shopper who was told to wait needs to be told that the wait is over.
-    let told_to_wait = before.is_some_and(|old| {
-        matches!(old.payment.status, PaymentStatus::RequiresAction | PaymentStatus::Unknown)
-    });
+    let told_to_wait =
+        before.is_some_and(|old| matches!(old.payment.status, PaymentStatus::RequiresAction | PaymentStatus::Unknown));
     if order.status == Status::Expired && told_to_wait {
         let mail = message(change, &kind, "mail", notice(NoticeKind::OrderExpired), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));

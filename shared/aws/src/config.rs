@@ -104,7 +104,8 @@ impl Config {
             config.hold = Duration::from_secs(seconds);
         }
         if config.payments != "builtin" {
-            missing.push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has `builtin`", config.payments));
+            missing
+                .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has `builtin`", config.payments));
         }
         if config.mail != "ses" && !config.mail.starts_with("folder:") {
             missing.push("OXCART_MAIL must be `ses` or `folder:PATH`".into());
@@ -125,9 +126,18 @@ mod tests {
 
     #[test]
     fn everything_missing_is_said_at_once() {
-        let vars = BTreeMap::from([("OXCART_STAGE".to_owned(), "dev".to_owned()), ("OXCART_MAIL".into(), "pigeon".into())]);
+        let vars =
+            BTreeMap::from([("OXCART_STAGE".to_owned(), "dev".to_owned()), ("OXCART_MAIL".into(), "pigeon".into())]);
         let message = Config::from_vars(&vars).unwrap_err().to_string();
-        for name in ["OXCART_PREFIX", "AWS_REGION", "OXCART_QUEUE_BASE", "OXCART_ISSUER", "OXCART_FUNCTION", "OXCART_MAIL must", "AWS_ACCESS_KEY_ID"] {
+        for name in [
+            "OXCART_PREFIX",
+            "AWS_REGION",
+            "OXCART_QUEUE_BASE",
+            "OXCART_ISSUER",
+            "OXCART_FUNCTION",
+            "OXCART_MAIL must",
+            "AWS_ACCESS_KEY_ID",
+        ] {
             assert!(message.contains(name), "{name} in {message}");
         }
         assert!(!message.contains("OXCART_STAGE"));

@@ -52,9 +52,13 @@ impl Capability for Signer {
 impl Signer {
     /// An RS256 signature (RSASSA-PKCS1-v1_5 with SHA-256) of at most 4,096 bytes.
     pub async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, DataError> {
-        let request = self.client.sign().key_id(&self.key_id).message(Blob::new(message)).message_type(MessageType::Raw);
+        let request =
+            self.client.sign().key_id(&self.key_id).message(Blob::new(message)).message_type(MessageType::Raw);
         let answer = request.signing_algorithm(SigningAlgorithmSpec::RsassaPkcs1V15Sha256).send().await?;
-        answer.signature.map(Blob::into_inner).ok_or_else(|| DataError::Corrupt("KMS answered without a signature".into()))
+        answer
+            .signature
+            .map(Blob::into_inner)
+            .ok_or_else(|| DataError::Corrupt("KMS answered without a signature".into()))
     }
 }
 

@@ -100,7 +100,12 @@ impl Queue {
         let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await?;
         match sent.failed().first() {
             None => Ok(()),
-            Some(failure) => Err(DataError::Busy(format!("{} of {} messages not sent: {}", sent.failed().len(), batch.len(), failure.code()))),
+            Some(failure) => Err(DataError::Busy(format!(
+                "{} of {} messages not sent: {}",
+                sent.failed().len(),
+                batch.len(),
+                failure.code()
+            ))),
         }
     }
 }

@@ -80,7 +80,9 @@ pub enum DataError {
 impl From<DataError> for Problem {
     fn from(error: DataError) -> Self {
         match error {
-            DataError::Busy(_) => Self::new(code::UNAVAILABLE, "nothing was lost; try again in a moment").retry_after(1),
+            DataError::Busy(_) => {
+                Self::new(code::UNAVAILABLE, "nothing was lost; try again in a moment").retry_after(1)
+            }
             _ => Self::new(code::INTERNAL, "the failure was recorded under this request id"),
         }
         .because(error)
@@ -98,8 +100,13 @@ impl<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug> 
         let service = context.err();
         let text = format!("{}: {}", service.code().unwrap_or("unknown"), service.message().unwrap_or_default());
         match service.code().unwrap_or_default() {
-            "ValidationException" | "SerializationException" | "ResourceNotFoundException" | "InvalidParameterValue"
-            | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" | "NotFoundException"
+            "ValidationException"
+            | "SerializationException"
+            | "ResourceNotFoundException"
+            | "InvalidParameterValue"
+            | "QueueDoesNotExist"
+            | "AWS.SimpleQueueService.NonExistentQueue"
+            | "NotFoundException"
             | "ConditionalCheckFailedException" => Self::Invalid(text),
             "AccessDeniedException" | "AccessDenied" | "UnrecognizedClientException" => Self::Denied(text),
             _ => Self::Busy(text),

@@ -2,9 +2,9 @@
 //!
 //! Parsing the system's 144 roots was half of a function's start-up CPU (docs/adr/0003). Other hosts get their own store.
 
+use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::config::ConfigError;

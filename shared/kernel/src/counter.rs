@@ -196,8 +196,12 @@ impl Counter {
     #[must_use]
     pub fn prunable(&self, now: Timestamp) -> Option<(Vec<String>, i64)> {
         let age = i64::try_from(DONE_MARK.as_millis()).unwrap_or(i64::MAX);
-        let mut old: Vec<(i64, &String)> =
-            self.done.iter().map(|(op, at)| (*at, op)).filter(|(at, _)| at.saturating_add(age) <= now.millis()).collect();
+        let mut old: Vec<(i64, &String)> = self
+            .done
+            .iter()
+            .map(|(op, at)| (*at, op))
+            .filter(|(at, _)| at.saturating_add(age) <= now.millis())
+            .collect();
         old.sort_unstable();
         old.truncate(PRUNE_BATCH);
         let floor = old.last().map(|(at, _)| *at)?.max(self.floor);

@@ -56,9 +56,8 @@ impl<T: JsonSchema + DeserializeOwned> Shape<T> {
         if !check.errors.is_empty() {
             return Err(check.errors);
         }
-        serde_json::from_value(value).map_err(|error| {
-            vec![FieldError { place: self.place, pointer: String::new(), detail: error.to_string() }]
-        })
+        serde_json::from_value(value)
+            .map_err(|error| vec![FieldError { place: self.place, pointer: String::new(), detail: error.to_string() }])
     }
 
     /// Reads name–value pairs (a query string, path parameters): numbers and booleans are recognised by the schema, a
@@ -121,10 +120,37 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 const KEYWORDS: &[&str] = &[
-    "$schema", "$defs", "$ref", "title", "description", "examples", "default", "type", "format", "enum", "const",
-    "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "items",
-    "minItems", "maxItems", "uniqueItems", "minLength", "maxLength", "minimum", "maximum", "anyOf", "oneOf", "allOf",
-    "deprecated", "readOnly", "writeOnly",
+    "$schema",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "examples",
+    "default",
+    "type",
+    "format",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "additionalProperties",
+    "propertyNames",
+    "minProperties",
+    "maxProperties",
+    "items",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
 ];
 
 fn unknown_keyword(schema: &Value) -> Option<String> {
@@ -460,10 +486,20 @@ mod tests {
         let errors = Shape::<Body>::new(Place::Body).read(body).unwrap_err();
         let mut found = pointers(&errors);
         found.sort_unstable();
-        assert_eq!(found, [
-            "/email", "/extra~1field", "/lines/0/quantity", "/lines/0/sku", "/lines/1/quantity", "/lines/2/quantity",
-            "/lines/2/sku", "/price/amount", "/price/currency",
-        ]);
+        assert_eq!(
+            found,
+            [
+                "/email",
+                "/extra~1field",
+                "/lines/0/quantity",
+                "/lines/0/sku",
+                "/lines/1/quantity",
+                "/lines/2/quantity",
+                "/lines/2/sku",
+                "/price/amount",
+                "/price/currency",
+            ]
+        );
     }
 
     #[test]
@@ -485,7 +521,8 @@ mod tests {
     #[test]
     fn pairs_are_read_by_their_schema() {
         let shape = Shape::<Query>::new(Place::Query);
-        let read = shape.read_pairs([("limit", "5"), ("sort", "-price"), ("tag", "a"), ("tag", "b"), ("utm", "x")]).unwrap();
+        let read =
+            shape.read_pairs([("limit", "5"), ("sort", "-price"), ("tag", "a"), ("tag", "b"), ("utm", "x")]).unwrap();
         assert_eq!(read, Query { limit: Some(5), sort: Some(Sort::PriceDown), tag: vec!["a".into(), "b".into()] });
         let errors = shape.read_pairs([("limit", "x"), ("sort", "cheap")]).unwrap_err();
         assert_eq!(pointers(&errors), ["/limit", "/sort"]);

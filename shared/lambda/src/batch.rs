@@ -110,7 +110,8 @@ impl Worker {
         let receives = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
         let body = message.body.clone().unwrap_or_default();
         let work = AssertUnwindSafe((self.on_message)(body, receives, cx.clone())).catch_unwind().await;
-        let result = work.unwrap_or_else(|panic| Err(Fault::soon(format!("panic: {}", telemetry::panic_text(panic.as_ref())))));
+        let result =
+            work.unwrap_or_else(|panic| Err(Fault::soon(format!("panic: {}", telemetry::panic_text(panic.as_ref())))));
         let id = message.message_id.as_deref().unwrap_or_default();
         match result {
             Ok(()) => true,

@@ -81,14 +81,16 @@ impl Consumer {
             let capabilities = C::connect(platform)?;
             let on_message: OnMessage = Arc::new(move |body, receives, cx| {
                 let capabilities = capabilities.clone();
-                let event = serde_json::from_str::<Envelope<T>>(&body).map_err(|error| Fault::Poison(error.to_string()));
+                let event =
+                    serde_json::from_str::<Envelope<T>>(&body).map_err(|error| Fault::Poison(error.to_string()));
                 Box::pin(async move { handler(Delivery { event: event?, receives, cx }, capabilities).await })
             });
             let dead_letters = platform.dead_letters(queue);
             let worker = Worker { queue: platform.queue(queue), dead_letters, on_message, concurrency };
             Ok(queue_invoke(platform.clone(), queue.name, Arc::new(worker)))
         });
-        let receiving = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
+        let receiving =
+            ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
         let own = [
             Grant::new(&receiving, Resource::Queue { name: queue.name }),
             Grant::new(&["sqs:SendMessage"], Resource::DeadLetters { name: queue.name }),

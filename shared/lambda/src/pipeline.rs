@@ -202,7 +202,8 @@ impl Served {
         };
         let Some(value) = headers.get("idempotency-key") else {
             if self.route.idempotency == Idempotency::Required {
-                let detail = "send an Idempotency-Key header with a fresh random value, and the same one on every retry";
+                let detail =
+                    "send an Idempotency-Key header with a fresh random value, and the same one on every retry";
                 return Err(Problem::new(code::KEY_MISSING, detail));
             }
             return Ok(None);
@@ -245,7 +246,8 @@ impl Served {
         match cx.within(limit, work).await {
             Some(Ok(result)) => result,
             Some(Err(panic)) => Err(Problem::internal(format!("panic: {}", telemetry::panic_text(panic.as_ref())))),
-            None => Err(Problem::new(code::TIMED_OUT, "what was begun is finished or undone by itself; ask again").retry_after(1)),
+            None => Err(Problem::new(code::TIMED_OUT, "what was begun is finished or undone by itself; ask again")
+                .retry_after(1)),
         }
     }
 

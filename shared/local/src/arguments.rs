@@ -72,11 +72,18 @@ const COMMANDS: &[Spec] = &[
         about: "places many orders in a row and tells whether the checkout gets slower",
         flags: &[("--orders", Some("NUMBER"), "how many (100000)")],
     },
-    Spec { name: "costs", about: "counts what each flow costs at the database: round trips, read and write units", flags: &[] },
+    Spec {
+        name: "costs",
+        about: "counts what each flow costs at the database: round trips, read and write units",
+        flags: &[],
+    },
     Spec {
         name: "generate",
         about: "writes what is generated from the registry",
-        flags: &[("--check", None, "only says what differs"), ("--root", Some("FOLDER"), "the repository (the present folder)")],
+        flags: &[
+            ("--check", None, "only says what differs"),
+            ("--root", Some("FOLDER"), "the repository (the present folder)"),
+        ],
     },
 ];
 
@@ -154,7 +161,9 @@ pub fn help() -> String {
             let _ = writeln!(text, "    {flag:<22} {about}");
         }
     }
-    text.push_str("\nThe administrator is admin@example.com; the password is OXCART_ADMIN_PASSWORD, or made up and printed.\n");
+    text.push_str(
+        "\nThe administrator is admin@example.com; the password is OXCART_ADMIN_PASSWORD, or made up and printed.\n",
+    );
     text
 }
 

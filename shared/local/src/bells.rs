@@ -39,9 +39,9 @@ impl Bells {
         let tables = |names: Vec<String>| names.iter().filter_map(|name| self.tables.get(name).cloned()).collect();
         match (call.service, call.operation.as_str()) {
             (Service::DynamoDb, "PutItem" | "UpdateItem" | "DeleteItem") => tables(vec![name("TableName")]),
-            (Service::DynamoDb, "BatchWriteItem") => {
-                tables(call.json()["RequestItems"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect())
-            }
+            (Service::DynamoDb, "BatchWriteItem") => tables(
+                call.json()["RequestItems"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect(),
+            ),
             (Service::DynamoDb, "TransactWriteItems") => tables(tables_of_transaction(call.json())),
             (Service::Sqs, operation) if operation.starts_with("Send") || operation.starts_with("Change") => {
                 let url = name("QueueUrl");
@@ -55,7 +55,8 @@ impl Bells {
 
 fn tables_of_transaction(body: &Value) -> Vec<String> {
     let actions = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
-    let mut names: Vec<String> = actions.filter_map(|(_, action)| action["TableName"].as_str().map(str::to_owned)).collect();
+    let mut names: Vec<String> =
+        actions.filter_map(|(_, action)| action["TableName"].as_str().map(str::to_owned)).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -52,12 +52,21 @@ pub async fn count() -> Result<Vec<Flow>, Failure> {
     flows.push(metered.flow("product page", Method::GET, &path, None, None).await?.1);
     flows.push(metered.flow("list of 24 products", Method::GET, "/v1/products", None, None).await?.1);
     flows.push(metered.flow("create a cart", Method::POST, "/v1/carts", Some(json!({})), None).await?.1);
-    metered.checkout(&["ONE"], "pm_card_visa", Some(("add to cart, 1 line", "quote, 1 line", "checkout, 1 line, paid")), &mut flows).await?;
+    metered
+        .checkout(
+            &["ONE"],
+            "pm_card_visa",
+            Some(("add to cart, 1 line", "quote, 1 line", "checkout, 1 line, paid")),
+            &mut flows,
+        )
+        .await?;
     flows.push(metered.after("… and its workers, after the answer").await);
     let five = ["FIVE-0", "FIVE-1", "FIVE-2", "FIVE-3", "FIVE-4"];
     metered.checkout(&five, "pm_card_visa", Some(("", "", "checkout, 5 lines, paid")), &mut flows).await?;
     flows.push(metered.after("… and its workers, after the answer").await);
-    metered.checkout(&["ONE"], "pm_card_chargeDeclined", Some(("", "", "checkout, 1 line, declined")), &mut flows).await?;
+    metered
+        .checkout(&["ONE"], "pm_card_chargeDeclined", Some(("", "", "checkout, 1 line, declined")), &mut flows)
+        .await?;
     flows.push(metered.after("… and its workers, after the answer").await);
     metered.checkout(&["NONE"], "pm_card_visa", None, &mut flows).await?;
     metered.pump().await;
@@ -68,11 +77,17 @@ pub async fn count() -> Result<Vec<Flow>, Failure> {
 /// The table in Markdown.
 #[must_use]
 pub fn table(flows: &[Flow]) -> String {
-    let mut text = String::from("| flow | function | calls | round trips | read units | write units |\n|---|---|--:|--:|--:|--:|\n");
+    let mut text = String::from(
+        "| flow | function | calls | round trips | read units | write units |\n|---|---|--:|--:|--:|--:|\n",
+    );
     for flow in flows {
         for (function, cost) in &flow.costs {
             let (reads, writes) = (&cost.reads, &cost.writes);
-            let _ = writeln!(text, "| {} | `{function}` | {} | {} | {reads} | {writes} |", flow.name, cost.calls, cost.round_trips);
+            let _ = writeln!(
+                text,
+                "| {} | `{function}` | {} | {} | {reads} | {writes} |",
+                flow.name, cost.calls, cost.round_trips
+            );
         }
     }
     text
@@ -115,7 +130,14 @@ impl Metered {
     }
 
     /// One request, and what it cost.
-    async fn flow(&self, name: &'static str, method: Method, path: &str, body: Option<Value>, key: Option<&str>) -> Result<(Value, Flow), Failure> {
+    async fn flow(
+        &self,
+        name: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Result<(Value, Flow), Failure> {
         self.reset();
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
@@ -138,12 +160,20 @@ impl Metered {
         let created = catalog::create(&products, new, platform.random(), sku, now).await;
         let product = created.map_err(|problem| problem.detail.into_owned())?;
         let key = CounterKey::main(Sku::parse(sku).ok_or("not a SKU")?);
-        ReceiveStock::connect(platform)?.receive(&key, &Movement { op: "rcosts", quantity: units, fingerprint: sku }, now).await?;
+        ReceiveStock::connect(platform)?
+            .receive(&key, &Movement { op: "rcosts", quantity: units, fingerprint: sku }, now)
+            .await?;
         Ok(product.id.to_string())
     }
 
     /// A shopper's whole way, with the flows that have a name noted: adding to the cart, the quote, the checkout.
-    async fn checkout(&self, skus: &[&str], token: &str, names: Option<(&'static str, &'static str, &'static str)>, flows: &mut Vec<Flow>) -> Result<(), Failure> {
+    async fn checkout(
+        &self,
+        skus: &[&str],
+        token: &str,
+        names: Option<(&'static str, &'static str, &'static str)>,
+        flows: &mut Vec<Flow>,
+    ) -> Result<(), Failure> {
         let (add, quote, pay) = names.unwrap_or_default();
         let mut keep = |flow: Flow| {
             if !flow.name.is_empty() {

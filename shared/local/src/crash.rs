@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use testkit::crash::{self, Audit};
-use testkit::http::Client;
 use testkit::Target;
 use testkit::clock::{Watch, pause};
+use testkit::crash::{self, Audit};
+use testkit::http::Client;
 
 use crate::start::ADMIN;
 

@@ -230,7 +230,13 @@ mod tests {
         let (mut parts, ()) = request.unwrap().into_parts();
         change(&mut parts);
         let claims = Claims {
-            iss: "i".into(), sub: "usr_1".into(), aud: "oxcart".into(), iat: 1, exp: 2, scope: "scope1 scope2".into(), jti: "j".into(),
+            iss: "i".into(),
+            sub: "usr_1".into(),
+            aud: "oxcart".into(),
+            iat: 1,
+            exp: 2,
+            scope: "scope1 scope2".into(),
+            jti: "j".into(),
         };
         let routed = Routed {
             route_key: "POST /my/{parameter1}".into(),
@@ -255,9 +261,20 @@ mod tests {
             assert_eq!(keys(&event, at), keys(&documented, at), "{at}");
         }
         for same in [
-            "/version", "/rawPath", "/rawQueryString", "/cookies", "/queryStringParameters", "/headers/header2", "/body",
-            "/isBase64Encoded", "/pathParameters", "/requestContext/http", "/requestContext/domainName",
-            "/requestContext/domainPrefix", "/requestContext/authorizer/jwt/scopes", "/requestContext/timeEpoch",
+            "/version",
+            "/rawPath",
+            "/rawQueryString",
+            "/cookies",
+            "/queryStringParameters",
+            "/headers/header2",
+            "/body",
+            "/isBase64Encoded",
+            "/pathParameters",
+            "/requestContext/http",
+            "/requestContext/domainName",
+            "/requestContext/domainPrefix",
+            "/requestContext/authorizer/jwt/scopes",
+            "/requestContext/timeEpoch",
         ] {
             assert_eq!(event.pointer(same), documented.pointer(same), "{same}");
         }

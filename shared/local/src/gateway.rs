@@ -79,7 +79,8 @@ pub struct DataSite(pub Engine);
 impl Site for DataSite {
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
-            let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let target =
+                request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
             let reply = self.0.handle(target, request.body().clone()).await;
             let mut response = Response::new(reply.body);
             *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -96,7 +97,9 @@ impl Site for DataSite {
 /// Takes a port.
 pub async fn bind(address: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => format!("{address} is taken by another process; choose another with --listen or OXCART_LISTEN"),
+        ErrorKind::AddrInUse => {
+            format!("{address} is taken by another process; choose another with --listen or OXCART_LISTEN")
+        }
         ErrorKind::PermissionDenied => format!("{address} needs rights that this process does not have"),
         _ => format!("cannot listen on {address}: {error}"),
     })
@@ -120,7 +123,11 @@ pub async fn serve(listener: TcpListener, site: Arc<dyn Site>, stop: impl Future
             async move { Ok::<_, Infallible>(one(&*site, request, peer).await.map(Full::new)) }
         });
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(READ_TIMEOUT).max_headers(HEADERS).max_buf_size(BUFFER_BYTES);
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(READ_TIMEOUT)
+            .max_headers(HEADERS)
+            .max_buf_size(BUFFER_BYTES);
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // A client that goes away in the middle is no event.

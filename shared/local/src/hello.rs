@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn the_lines_name_the_first_leaf_and_nothing_of_an_empty_shop() {
-        let tree = json!([{ "path": "a", "children": [{ "path": "a/b", "children": [] }] }, { "path": "z", "children": [] }]);
+        let tree =
+            json!([{ "path": "a", "children": [{ "path": "a/b", "children": [] }] }, { "path": "z", "children": [] }]);
         assert_eq!(deepest(&tree).as_deref(), Some("a/b"));
         let empty = Hello { base: String::new(), category: String::new(), sku: String::new(), currency: String::new() };
         assert!(empty.lines().is_empty());

@@ -110,7 +110,8 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
         options.log = Arc::new(LogPrint);
     }
     options.base_url = base_url(&listener)?;
-    options.cors_origins = arguments.get("--cors").into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
+    options.cors_origins =
+        arguments.get("--cors").into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
     options.variables = tuned(vars);
     let place = options.place.clone();
     let shop = Shop::open(options, registry::registry()).await?;

@@ -31,7 +31,16 @@ pub fn functions() -> Vec<Function> {
 /// Every table.
 #[must_use]
 pub fn tables() -> Vec<TableSpec> {
-    [catalog::TABLES, cart::TABLES, inventory::TABLES, orders::TABLES, users::TABLES, notifications::TABLES, payments::TABLES].concat()
+    [
+        catalog::TABLES,
+        cart::TABLES,
+        inventory::TABLES,
+        orders::TABLES,
+        users::TABLES,
+        notifications::TABLES,
+        payments::TABLES,
+    ]
+    .concat()
 }
 
 /// Every queue.

@@ -59,7 +59,10 @@ pub(crate) fn queue_arn(name: &str) -> String {
 /// import would fill it for nothing.
 pub(crate) async fn table(engine: &Engine, spec: &TableSpec, stream_is_read: bool) -> Result<(), ShopError> {
     let name = table_name(spec.name);
-    let wrong = |refused: Refused| ShopError::Setup { what: name.clone(), reason: format!("{}: {}", refused.code, refused.message) };
+    let wrong = |refused: Refused| ShopError::Setup {
+        what: name.clone(),
+        reason: format!("{}: {}", refused.code, refused.message),
+    };
     let stream = spec.stream && stream_is_read;
     let mut create = json!({
         "TableName": name,
@@ -92,7 +95,10 @@ pub(crate) async fn table(engine: &Engine, spec: &TableSpec, stream_is_read: boo
 /// Adds the indexes and the stream that an older version of the shop did not have.
 async fn adapt(engine: &Engine, spec: &TableSpec, stream: bool) -> Result<(), ShopError> {
     let name = table_name(spec.name);
-    let wrong = |refused: Refused| ShopError::Setup { what: name.clone(), reason: format!("{}: {}", refused.code, refused.message) };
+    let wrong = |refused: Refused| ShopError::Setup {
+        what: name.clone(),
+        reason: format!("{}: {}", refused.code, refused.message),
+    };
     let known = call(engine, "DynamoDB_20120810.DescribeTable", &json!({ "TableName": name })).await.map_err(wrong)?;
     let known = &known["Table"];
     if known["KeySchema"] != keys(spec.partition_key, spec.sort_key) {
@@ -176,7 +182,10 @@ async fn one_queue(engine: &Engine, name: &str, fifo: bool, attributes: Value) -
         }
         made => made,
     };
-    let wrong = |refused: Refused| ShopError::Setup { what: name.into(), reason: format!("{}: {}", refused.code, refused.message) };
+    let wrong = |refused: Refused| ShopError::Setup {
+        what: name.into(),
+        reason: format!("{}: {}", refused.code, refused.message),
+    };
     made.map(drop).map_err(wrong)
 }
 

@@ -198,7 +198,8 @@ impl Shop {
         let pem = public_key(&engine).await?;
         let variables = variables(&options, &pem, &mail);
         let config = Config::from_vars(&variables)?;
-        let verifier = Verifier::from_pem(&pem, &config.issuer).ok_or_else(|| ShopError::Key("it is not in PEM".into()))?;
+        let verifier =
+            Verifier::from_pem(&pem, &config.issuer).ok_or_else(|| ShopError::Key("it is not in PEM".into()))?;
 
         let mut bells = Bells::default();
         let work = Work::of(&registry.functions, &mut bells)?;
@@ -357,7 +358,8 @@ impl Shop {
             parts.method = Method::GET;
         }
         let id = self.request_id();
-        let mut response = self.answer(&parts, body, &id).await.unwrap_or_else(|problem| problem_response(&problem, &id));
+        let mut response =
+            self.answer(&parts, body, &id).await.unwrap_or_else(|problem| problem_response(&problem, &id));
         self.0.cors.allow(origin.as_ref(), response.headers_mut());
         if head {
             let length = response.body().len();
@@ -371,13 +373,16 @@ impl Shop {
         let (index, parameters) = match self.0.router.find(&parts.method, parts.uri.path()) {
             Found::Function(index, parameters) => (index, parameters),
             Found::OtherMethods(methods) => return Ok(method_not_allowed(&methods, id)),
-            Found::Nothing => return Err(Problem::new(code::NO_ROUTE, format!("no route leads to {}", parts.uri.path()))),
+            Found::Nothing => {
+                return Err(Problem::new(code::NO_ROUTE, format!("no route leads to {}", parts.uri.path())));
+            }
         };
         let unit = &self.0.units[index];
         let Some(route) = unit.function.route() else { return Err(Problem::internal("a route without a route")) };
         check_host(parts)?;
         let claims = self.authorise(route, parts)?;
-        let source = parts.extensions.get::<SocketAddr>().map_or_else(|| "127.0.0.1".to_owned(), |at| at.ip().to_string());
+        let source =
+            parts.extensions.get::<SocketAddr>().map_or_else(|| "127.0.0.1".to_owned(), |at| at.ip().to_string());
         let routed = Routed {
             route_key: format!("{} {}", route.method, route.path),
             parameters: &parameters,

@@ -66,7 +66,9 @@ pub async fn administrator(shop: &Shop, place: &Place, given: Option<&str>) -> R
     let password = match (given, place) {
         (Some(password), _) => password.to_owned(),
         (None, Place::Memory) => made_up(shop),
-        (None, Place::Folder(folder)) => kept_password(&folder.join("admin-password"), || made_up(shop)).map_err(Problem::internal)?,
+        (None, Place::Folder(folder)) => {
+            kept_password(&folder.join("admin-password"), || made_up(shop)).map_err(Problem::internal)?
+        }
     };
     let email = Email::parse(ADMIN).ok_or_else(|| Problem::internal("the administrator's address is none"))?;
     users::ensure_staff(shop.platform(), &email, &password, ADMIN_SCOPES).await?;
@@ -124,7 +126,12 @@ pub async fn fill(
         .unwrap_or_default();
     let mark = match &wanted.catalog {
         None => "demo".to_owned(),
-        Some(file) => [Some(file), wanted.map.as_ref()].into_iter().flatten().map(|path| mark(path)).collect::<Vec<_>>().join(" by "),
+        Some(file) => [Some(file), wanted.map.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|path| mark(path))
+            .collect::<Vec<_>>()
+            .join(" by "),
     };
     // The demo comes only into a shop that never had anything.
     let done = if wanted.catalog.is_none() { !filled.sources.is_empty() } else { filled.sources.contains(&mark) };

@@ -6,8 +6,8 @@ use aws::QueueSpec;
 use inventory::CounterKey;
 use kernel::OrderId;
 use lambda::{Consumer, Cx, Delivery, Fault, Function};
-use orders::table::Record;
 use orders::Status;
+use orders::table::Record;
 use serde::{Deserialize, Serialize};
 
 use crate::till::{Standing, Till};
@@ -29,7 +29,9 @@ pub struct Due {
 /// The declaration.
 #[must_use]
 pub fn function() -> Function {
-    Consumer::new("expire-orders").summary("Expire orders that were not paid in time, and free their holds").queue(&QUEUE, handle)
+    Consumer::new("expire-orders")
+        .summary("Expire orders that were not paid in time, and free their holds")
+        .queue(&QUEUE, handle)
 }
 
 async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {

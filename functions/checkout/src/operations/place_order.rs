@@ -160,7 +160,9 @@ fn order_id(cart: &CartId, cx: &Cx) -> OrderId {
 /// The order that stands under the id, when it was placed by this very request.
 fn same_request(record: Record, cx: &Cx) -> Result<Order, Problem> {
     match record {
-        Record::Tombstone => Err(Problem::new(code::ORDER_DECIDED, "this attempt ran out of time; use a fresh Idempotency-Key")),
+        Record::Tombstone => {
+            Err(Problem::new(code::ORDER_DECIDED, "this attempt ran out of time; use a fresh Idempotency-Key"))
+        }
         Record::Order(order) if order.fingerprint != cx.fingerprint() => {
             Err(Problem::new(code::KEY_REUSED, "use a fresh Idempotency-Key for another request"))
         }

@@ -47,11 +47,20 @@ pub fn function() -> Function {
         .idempotency(Idempotency::Inherent)
         .throttle(Throttle::Checkout)
         .reply::<Quote>(200, "the quote")
-        .problems(&[code::CART_NOT_FOUND, code::CART_EMPTY, code::NOT_FOR_SALE, code::CURRENCY_MISMATCH, code::SHIPPING_UNAVAILABLE])
+        .problems(&[
+            code::CART_NOT_FOUND,
+            code::CART_EMPTY,
+            code::NOT_FOR_SALE,
+            code::CURRENCY_MISMATCH,
+            code::SHIPPING_UNAVAILABLE,
+        ])
         .handle(handle)
 }
 
-async fn handle(call: Call<Nothing, Nothing, QuoteRequest>, (carts, products): (LoadCart, FindProducts)) -> Result<Reply, Problem> {
+async fn handle(
+    call: Call<Nothing, Nothing, QuoteRequest>,
+    (carts, products): (LoadCart, FindProducts),
+) -> Result<Reply, Problem> {
     let QuoteRequest { cart_id, shipping_address, shipping_method } = call.body;
     let cart = carts.load(&cart_id).await?;
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;

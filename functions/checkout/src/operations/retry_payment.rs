@@ -26,7 +26,9 @@ pub struct Unsettled {
 /// The declaration.
 #[must_use]
 pub fn function() -> Function {
-    Consumer::new("retry-payment").summary("Ask the payment provider again when it gave no answer").queue(&QUEUE, handle)
+    Consumer::new("retry-payment")
+        .summary("Ask the payment provider again when it gave no answer")
+        .queue(&QUEUE, handle)
 }
 
 async fn handle(delivery: Delivery<Unsettled>, till: Till) -> Result<(), Fault> {

@@ -1,9 +1,9 @@
 //! `GET /v1/orders`: the caller's own orders, newest first.
 
 use aws::SigningSecret;
+use kernel::Problem;
 use kernel::limits::{PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
-use kernel::Problem;
 use lambda::{Auth, Call, Function, Http, Nothing, Page, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -86,7 +86,8 @@ async fn relay(
     for (at, change) in changes.iter().enumerate() {
         for (spec, message) in route(change, now) {
             let queue = queues.iter().find(|(name, _)| *name == spec.name).map(|(_, queue)| queue);
-            let queue = queue.ok_or_else(|| StreamFailure { at, reason: format!("no way to the queue {}", spec.name) })?;
+            let queue =
+                queue.ok_or_else(|| StreamFailure { at, reason: format!("no way to the queue {}", spec.name) })?;
             match lanes.iter_mut().find(|(known, _, _)| known.url() == queue.url()) {
                 Some((_, _, messages)) => messages.push(message),
                 None => lanes.push((queue, at, vec![message])),

@@ -192,8 +192,13 @@ impl FieldMap {
         if let Some(barcode) = self.barcode.first(row).filter(|code| code.chars().count() <= LABEL_CHARS) {
             variant["barcode"] = json!(barcode);
         }
-        let images: Vec<Value> =
-            self.images.all(row).into_iter().take(IMAGES).map(|url| json!({ "url": url, "alt": cut(&name, 500) })).collect();
+        let images: Vec<Value> = self
+            .images
+            .all(row)
+            .into_iter()
+            .take(IMAGES)
+            .map(|url| json!({ "url": url, "alt": cut(&name, 500) }))
+            .collect();
         let mut tags: Vec<String> = self.tags.all(row).iter().map(|tag| cut(tag, LABEL_CHARS)).take(TAGS).collect();
         tags.dedup();
         let body = json!({
@@ -225,8 +230,10 @@ impl FieldMap {
         }
         let own = own.unwrap_or_else(|| kernel::id::fingerprint(&[key.as_bytes()]));
         let text = format!("{}{own}", self.sku.prefix);
-        let text: String =
-            text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+            .collect();
         Sku::parse(&text).ok_or_else(|| format!("`{text}` is not a SKU: it must be {}", Sku::RULE))
     }
 
@@ -234,10 +241,11 @@ impl FieldMap {
         let text = self.price.field.first(row);
         let amount = match (&text, self.price.unit) {
             (None, _) => 0,
-            (Some(text), Unit::Minor) => whole(text).ok_or_else(|| format!("the price `{text}` is not a whole number"))?,
-            (Some(text), Unit::Major) => {
-                minor(text, self.currency(row)?.digits()).ok_or_else(|| format!("the price `{text}` is not an amount"))?
+            (Some(text), Unit::Minor) => {
+                whole(text).ok_or_else(|| format!("the price `{text}` is not a whole number"))?
             }
+            (Some(text), Unit::Major) => minor(text, self.currency(row)?.digits())
+                .ok_or_else(|| format!("the price `{text}` is not an amount"))?,
         };
         match (amount, &self.price.unknown) {
             (1.., _) => Ok(Price::Of(amount)),
@@ -257,7 +265,8 @@ impl FieldMap {
 
     fn category(&self, row: &Value) -> Result<String, String> {
         let CategoryRule { under, path, default } = &self.category;
-        let mut own: Vec<String> = path.all(row).iter().filter_map(|level| slugify(level)).map(|slug| slug.to_string()).collect();
+        let mut own: Vec<String> =
+            path.all(row).iter().filter_map(|level| slugify(level)).map(|slug| slug.to_string()).collect();
         if own.is_empty() {
             own.extend(default.iter().flat_map(|levels| levels.split('/')).map(str::to_owned));
         }
@@ -429,12 +438,15 @@ mod tests {
         });
         let Row::Product(Mapped { key, body, stock }) = mapped(row).unwrap() else { panic!("left out") };
         assert_eq!((key.as_str(), stock[0].0.as_str(), stock[0].1), ("a/1", "X-a-1", 3));
-        assert_eq!(body, json!({
-            "name": "Thing", "description": "Good", "brand": "Us", "category": "things/grosse-dinge/rot/x",
-            "tags": ["new", "old"], "images": [{ "url": "http://x/1", "alt": "Thing" }],
-            "attributes": { "colour": "red", "width": 17, "depth": "2.5", "new": true },
-            "variants": [{ "sku": "X-a-1", "price": { "amount": 4990, "currency": "EUR" }, "barcode": "123" }],
-        }));
+        assert_eq!(
+            body,
+            json!({
+                "name": "Thing", "description": "Good", "brand": "Us", "category": "things/grosse-dinge/rot/x",
+                "tags": ["new", "old"], "images": [{ "url": "http://x/1", "alt": "Thing" }],
+                "attributes": { "colour": "red", "width": 17, "depth": "2.5", "new": true },
+                "variants": [{ "sku": "X-a-1", "price": { "amount": 4990, "currency": "EUR" }, "barcode": "123" }],
+            })
+        );
     }
 
     #[test]
@@ -462,7 +474,9 @@ mod tests {
 
     #[test]
     fn a_map_with_a_mistake_is_refused() {
-        for (from, to) in [("key = \"id\"", ""), ("unit = \"major\"", "unit = \"mayor\""), ("\"skip\"", "-1"), ("brand", "brant")] {
+        for (from, to) in
+            [("key = \"id\"", ""), ("unit = \"major\"", "unit = \"mayor\""), ("\"skip\"", "-1"), ("brand", "brant")]
+        {
             assert!(FieldMap::parse(&MAP.replacen(from, to, 1)).is_err(), "{to}");
         }
     }
@@ -482,7 +496,10 @@ mod tests {
 
     #[test]
     fn the_maps_of_the_documents_are_good() {
-        for text in [include_str!("../../../../docs/examples/icecat.toml"), include_str!("../../../../docs/examples/bestbuy.toml")] {
+        for text in [
+            include_str!("../../../../docs/examples/icecat.toml"),
+            include_str!("../../../../docs/examples/bestbuy.toml"),
+        ] {
             FieldMap::parse(text).unwrap();
         }
     }

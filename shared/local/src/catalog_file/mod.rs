@@ -149,8 +149,9 @@ impl Importer {
     pub async fn run(&self, source: Source, mut progress: impl FnMut(&Report)) -> Result<Report, FileError> {
         let (sender, receiver) = mpsc::channel(4 * AT_ONCE);
         let reader = tokio::task::spawn_blocking(move || read_all(source, &sender));
-        let lines = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|line| (line, receiver)) });
-        let mut rows = std::pin::pin!(lines.map(|(number, line)| self.row(number, line)).buffer_unordered(AT_ONCE));
+        let lines =
+            stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|line| (line, receiver)) });
+        let mut rows = Box::pin(lines.map(|(number, line)| self.row(number, line)).buffer_unordered(AT_ONCE));
         let mut report = Report::default();
         let mut failure = None;
         while let Some((number, ended)) = rows.next().await {
@@ -174,10 +175,11 @@ impl Importer {
                     break;
                 }
             }
-            if report.rows % 1000 == 0 {
+            if report.rows.is_multiple_of(1000) {
                 progress(&report);
             }
         }
+        // A reader that still has lines to send ends when nobody takes them.
         drop(rows);
         let read = reader.await.unwrap_or_else(|died| Err(FileError::Shop { line: 0, reason: died.to_string() }));
         match failure {
@@ -238,7 +240,8 @@ impl Importer {
         for (sku, quantity) in stock.iter().filter(|(sku, quantity)| *quantity > 0 && !standing.contains_key(sku)) {
             let op = kernel::id::fingerprint(&[FINGERPRINT.as_bytes(), sku.as_str().as_bytes()]);
             let movement = Movement { op: &op, quantity: i64::from(*quantity), fingerprint: FINGERPRINT };
-            let moved = self.stock.receive(&CounterKey::main(sku.clone()), &movement, self.platform.clock().now()).await?;
+            let moved =
+                self.stock.receive(&CounterKey::main(sku.clone()), &movement, self.platform.clock().now()).await?;
             if let Moved::Yes(_) = moved {
                 stocked += 1;
             }

@@ -83,7 +83,13 @@ mod tests {
             true
         })
         .unwrap();
-        let [(1, Line::Text(first)), (3, Line::Bad(long)), (4, Line::Text(b)), (5, Line::Bad(_)), (6, Line::Text(last))] = &found[..]
+        let [
+            (1, Line::Text(first)),
+            (3, Line::Bad(long)),
+            (4, Line::Text(b)),
+            (5, Line::Bad(_)),
+            (6, Line::Text(last)),
+        ] = &found[..]
         else {
             panic!("{found:?}");
         };

@@ -47,7 +47,10 @@ impl Mail {
         let body = match find(headers, "content-transfer-encoding").to_ascii_lowercase().as_str() {
             "base64" => {
                 let compact: String = body.split_ascii_whitespace().collect();
-                STANDARD.decode(compact).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_else(|_| body.into())
+                STANDARD
+                    .decode(compact)
+                    .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+                    .unwrap_or_else(|_| body.into())
             }
             "quoted-printable" => quoted_printable(body),
             _ => body.to_owned(),
@@ -70,7 +73,8 @@ fn split(text: &str) -> (Vec<(String, String)>, String) {
     let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let head = head.replace("\n ", " ").replace("\n\t", " ");
     let headers = head.lines().filter_map(|line| line.split_once(':'));
-    let headers = headers.map(|(name, value)| (name.trim().to_ascii_lowercase(), decoded_words(value.trim()))).collect();
+    let headers =
+        headers.map(|(name, value)| (name.trim().to_ascii_lowercase(), decoded_words(value.trim()))).collect();
     (headers, body.to_owned())
 }
 

@@ -99,7 +99,8 @@ fn json(value: &Value) -> Response<Bytes> {
 }
 
 fn nothing() -> Response<Bytes> {
-    let mut response = html(layout("Nothing here", "<h1>Nothing here</h1><p class=lead><a href=\"/\">To the start</a></p>"));
+    let mut response =
+        html(layout("Nothing here", "<h1>Nothing here</h1><p class=lead><a href=\"/\">To the start</a></p>"));
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }

@@ -205,7 +205,7 @@ async fn keep_house(shop: Shop, mut stop: watch::Receiver<bool>) {
     let mut round: u32 = 0;
     while pause(HOUSEKEEPING, &mut stop).await {
         round = round.wrapping_add(1);
-        if round % SWEEP_EVERY == 0 {
+        if round.is_multiple_of(SWEEP_EVERY) {
             match shop.engine().sweep_ttl().await {
                 Ok(0) => {}
                 Ok(_) => shop.0.bells.ring_tables(),

@@ -101,7 +101,8 @@ impl Shop {
                     Err(reason) => Step::Failed(0, reason),
                     Ok(()) if failed.is_empty() => Step::Done(done.len()),
                     Ok(()) => {
-                        let reason = format!("{}: {} of {} messages failed", unit.function.name, failed.len(), messages.len());
+                        let reason =
+                            format!("{}: {} of {} messages failed", unit.function.name, failed.len(), messages.len());
                         Step::Failed(done.len(), reason)
                     }
                 }
@@ -138,7 +139,8 @@ async fn sqs(shop: &Shop, unit: &Unit, operation: &str, body: &Value) -> Result<
 /// A message as Lambda delivers it.
 fn record(message: &Value, arn: &str) -> Value {
     let own = message["MessageAttributes"].as_object();
-    let own: Map<String, Value> = own.into_iter().flatten().map(|(name, value)| (name.clone(), attribute(value))).collect();
+    let own: Map<String, Value> =
+        own.into_iter().flatten().map(|(name, value)| (name.clone(), attribute(value))).collect();
     let mut record = json!({
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],

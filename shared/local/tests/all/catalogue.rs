@@ -75,7 +75,10 @@ async fn good_rows_go_in_and_bad_ones_are_named_with_every_reason() {
 #[tokio::test]
 async fn a_second_reading_changes_nothing() {
     let shop = shop().await;
-    let file = Temporary::new("twice.jsonl", [body("one", "ONE", 30), body("two", "TWO", 40)].map(|row| row.to_string()).join("\n").as_bytes());
+    let file = Temporary::new(
+        "twice.jsonl",
+        [body("one", "ONE", 30), body("two", "TWO", 40)].map(|row| row.to_string()).join("\n").as_bytes(),
+    );
     let first = import(&shop, &file, None).await.unwrap();
     assert_eq!((first.created, first.present, first.stocked), (2, 0, 2));
     let version = get(&shop, "/v1/products/one", &[]).await.1["version"].clone();
@@ -106,7 +109,10 @@ async fn foreign_rows_in_a_compressed_file_come_in_by_a_map() {
     assert_eq!((report.created, report.left_out, report.bad, report.stocked), (1, 1, 1, 1), "{report:?}");
     let (_, product, _) = get(&shop, "/v1/products/toner-black", &[]).await;
     assert_eq!((&product["brand"], &product["category"]), (&json!("Xerox"), &json!("electronics/xerox")));
-    assert_eq!(product["attributes"], json!({ "type": "Original", "quantity_per_pack": 6, "weight": "1.25", "rohs": true }));
+    assert_eq!(
+        product["attributes"],
+        json!({ "type": "Original", "quantity_per_pack": 6, "weight": "1.25", "rohs": true })
+    );
     assert_eq!(product["variants"][0]["price"], json!({ "amount": 4995, "currency": "EUR" }));
     assert_eq!(get(&shop, "/v1/inventory/ICE-392", &[]).await.1["available"], 25);
 }

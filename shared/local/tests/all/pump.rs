@@ -64,7 +64,8 @@ async fn messages_are_redelivered_and_given_up_after_the_limit() {
         shop.drain().await;
     }
     let messages = seen(24).lock().unwrap().messages.clone();
-    let tries: Vec<u32> = messages.iter().filter(|(text, _)| text == "retry 1").map(|(_, receives)| *receives).collect();
+    let tries: Vec<u32> =
+        messages.iter().filter(|(text, _)| text == "retry 1").map(|(_, receives)| *receives).collect();
     assert_eq!(tries, [1, 2, 3]);
     clock.advance(Duration::from_secs(6));
     shop.drain().await;
@@ -77,7 +78,15 @@ async fn messages_are_redelivered_and_given_up_after_the_limit() {
 async fn poison_is_kept_among_the_dead_letters_at_once() {
     let (shop, _) = shop(25).await;
     post(&shop, &JOBS, None, &["poison"]).await;
-    shop.platform().queue(&JOBS).client().send_message().queue_url(shop.platform().queue(&JOBS).url()).message_body("{").send().await.unwrap();
+    shop.platform()
+        .queue(&JOBS)
+        .client()
+        .send_message()
+        .queue_url(shop.platform().queue(&JOBS).url())
+        .message_body("{")
+        .send()
+        .await
+        .unwrap();
     shop.drain().await;
     assert_eq!(shop.state().await.queues[0].dead, 2);
 }
@@ -118,7 +127,8 @@ async fn a_running_pump_is_woken_by_writes_and_by_due_messages() {
     for _ in 0..200 {
         let both = {
             let seen = seen.lock().unwrap();
-            seen.batches.iter().flatten().any(|id| id == "live-1") && seen.messages.iter().any(|(text, _)| text == "live-2")
+            seen.batches.iter().flatten().any(|id| id == "live-1")
+                && seen.messages.iter().any(|(text, _)| text == "live-2")
         };
         if both {
             pump.stop().await;

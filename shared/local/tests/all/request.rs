@@ -14,7 +14,8 @@ async fn a_request_reaches_its_function_as_an_event_and_comes_back_as_http() {
     assert_eq!(body, json!({ "id": "a b", "tags": ["x", "y,z"], "x": "1", "caller": null }));
     assert!(response.headers().contains_key(header::ETAG) && response.headers().contains_key("x-request-id"));
     let etag = response.headers()[header::ETAG].to_str().unwrap();
-    let (status, _, again) = get(&shop, "/v1/things/a%20b?tag=x&tag=y%2Cz", &[("x-one", "1"), ("if-none-match", etag)]).await;
+    let (status, _, again) =
+        get(&shop, "/v1/things/a%20b?tag=x&tag=y%2Cz", &[("x-one", "1"), ("if-none-match", etag)]).await;
     assert_eq!((status, again.body().len()), (304, 0));
 }
 
@@ -111,7 +112,10 @@ async fn cors_is_off_unless_it_is_set() {
     let options = Options { cors_origins: vec!["http://a.test".into()], ..Options::memory() };
     let shop = Shop::open(options, crate::support::registry()).await.unwrap();
     let (status, _, response) = send(&shop, Method::OPTIONS, "/v1/things", &asking, "").await;
-    assert_eq!((status, &response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN]), (204, &"http://a.test".parse().unwrap()));
+    assert_eq!(
+        (status, &response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN]),
+        (204, &"http://a.test".parse().unwrap())
+    );
     let (_, _, response) = get(&shop, "/v1/things/1", &[("origin", "http://a.test")]).await;
     assert!(response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
     let (_, _, response) = get(&shop, "/v1/things/1", &[("origin", "http://b.test")]).await;

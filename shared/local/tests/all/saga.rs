@@ -17,7 +17,7 @@ use inventory::table::{Held, HoldRequest, HoldStock, Movement, ReadCounter, Rece
 use kernel::counter::Counter;
 use kernel::{OrderId, Sku, Timestamp};
 use local::{Options, Shop, registry};
-use orders::table::{Opened, OpenOrder, Record};
+use orders::table::{OpenOrder, Opened, Record};
 use orders::{Order, Status};
 use serde_json::{Value, json};
 
@@ -142,8 +142,11 @@ impl World {
         let orders = self.orders().await;
         assert!(counter.balanced(), "{what}: {counter:?}");
         assert_eq!(counter.held(), 0, "{what}: held for ever");
-        let paid: HashMap<String, &Order> =
-            orders.iter().filter(|order| order.status == Status::Paid).map(|order| (order.id.to_string(), order)).collect();
+        let paid: HashMap<String, &Order> = orders
+            .iter()
+            .filter(|order| order.status == Status::Paid)
+            .map(|order| (order.id.to_string(), order))
+            .collect();
         let sold: i64 = paid.values().flat_map(|order| &order.lines).map(|line| i64::from(line.quantity)).sum();
         assert_eq!(counter.taken, sold, "{what}: units taken are units sold");
         assert!(orders.iter().all(|order| order.status != Status::Pending), "{what}: every order is decided");

@@ -66,7 +66,9 @@ struct Body {
 
 async fn echo(call: Call<ThingPath, Tags, Nothing>, (): ()) -> Result<Reply, Problem> {
     let caller = call.cx.caller().map(|caller| caller.id.to_string());
-    Ok(Reply::ok(&json!({ "id": call.path.id, "tags": call.query.tag, "x": call.cx.header("x-one"), "caller": caller })))
+    Ok(Reply::ok(
+        &json!({ "id": call.path.id, "tags": call.query.tag, "x": call.cx.header("x-one"), "caller": caller }),
+    ))
 }
 
 async fn say(call: Call<Nothing, Nothing, Body>, put: PutThing) -> Result<Reply, Problem> {
