@@ -75,6 +75,10 @@ tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (ne
 build: ## the zips of all functions into target/lambda (needs python3)
 	@infra/scripts/build.sh $(ARGS)
 
+coldstart: ## what a cold start of the built zips costs: wall, CPU, memory (after make build; FUNCTIONS='get-product …')
+	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
+	@python3 infra/scripts/coldstart.py "$$(infra/scripts/program.sh)" $(FUNCTIONS)
+
 deploy: ## builds and applies the Terraform: STAGE=dev (needs terraform and AWS credentials)
 	@infra/scripts/deploy.sh $(STAGE) $(ARGS)
 
@@ -92,4 +96,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo costs crash soak smoke watch invoke test check generate test-dynamodb tools build deploy destroy e2e localstack ci
+.PHONY: help run demo costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci

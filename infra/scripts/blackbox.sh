@@ -4,11 +4,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-case ${OXCART_PROFILE:-release} in
-dev) built=debug ;;
-*) built=$(rustc -vV | sed -n 's/^host: //p')/release ;;
-esac
-program=${CARGO_TARGET_DIR:-$root/target}/$built/oxcart-local
+program=$("$root/infra/scripts/program.sh")
 
 export OXCART_ADMIN_EMAIL=admin@example.com
 OXCART_ADMIN_PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
