@@ -48,22 +48,17 @@ locals {
     ])
   }
 
-  # One statement for each resource, whatever number of grants name it.
+  # One statement for each resource, whatever number of grants name it. On AWS the right to send a message is the right to
+  # send a batch of them; MiniStack asks for an action of its own, which AWS does not know.
   statements = {
-    for name, grants in local.grants : name => concat(
-      [
-        for resource, actions in { for g in grants : g.resource => g.actions... } : {
-          actions  = sort(distinct(flatten(actions)))
-          resource = local.resources[resource]
-        }
-      ],
-      # Functions name a key by its alias. AWS looks at the ARN of the key behind it; MiniStack looks at the alias itself.
-      [
-        for g in grants : {
-          actions  = g.actions
-          resource = aws_kms_alias.this[trimprefix(g.resource, "key ")].arn
-        } if local.emulated && startswith(g.resource, "key ")
-      ],
-    )
+    for name, grants in local.grants : name => [
+      for resource, actions in { for g in grants : g.resource => g.actions... } : {
+        actions = sort(distinct(concat(
+          flatten(actions),
+          [for action in flatten(actions) : "sqs:SendMessageBatch" if local.emulated && action == "sqs:SendMessage"],
+        )))
+        resource = local.resources[resource]
+      }
+    ]
   }
 }

@@ -117,8 +117,9 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     let shop = Shop::open(options, registry::registry()).await?;
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &place, set(vars, "OXCART_ADMIN_PASSWORD"));
-    let password = password.await.map_err(|problem| explained(&problem))?;
-    let report = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.rows)).await?;
+    let filled = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.rows));
+    let (password, report) = tokio::join!(password, filled);
+    let (password, report) = (password.map_err(|problem| explained(&problem))?, report?);
     if let Some(report) = &report {
         print_report(report);
     }

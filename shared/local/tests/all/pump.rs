@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use local::{Options, Pump, Shop};
+use aws::table::s;
+use aws::{IndexSpec, TableSpec};
+use local::{Options, Pump, Registry, Shop};
 
 use crate::support::{JOBS, LANES, OTHERS, THINGS, post, put, registry, seen, shop};
 
@@ -157,6 +159,30 @@ async fn a_folder_keeps_the_place_of_streams_and_the_messages_of_queues() {
     assert!(seen.lock().unwrap().messages.iter().any(|(text, _)| text == "kept"));
     assert_eq!(seen.lock().unwrap().batches.iter().flatten().filter(|id| *id == "k1").count(), 1);
     drop(again);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A shop of an older version: its table has no index, and nobody reads its stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_an_older_version_is_brought_up_to_date() {
+    const INDEX: IndexSpec =
+        IndexSpec { name: "by-kind", partition_key: "kind", sort_key: None, numeric_sort: false, whole: true };
+    let folder = std::env::temp_dir().join(format!("oxcart-older-{}", std::process::id()));
+    let older = Registry { functions: Vec::new(), tables: vec![THINGS, OTHERS], queues: Vec::new() };
+    drop(Shop::open(Options::folder(&folder), older).await.unwrap());
+    let newer = Registry { tables: vec![TableSpec { indexes: &[INDEX], ..THINGS }, OTHERS], ..registry() };
+    for _ in 0..2 {
+        let shop = Shop::open(Options::folder(&folder), newer.clone()).await.unwrap();
+        put(&shop, &THINGS, &["newer"]).await;
+        let table = shop.platform().table(&THINGS);
+        let query = table.client().query().table_name(table.name()).index_name("by-kind");
+        let query = query.key_condition_expression("kind = :k").expression_attribute_values(":k", s("x"));
+        assert_eq!(query.send().await.unwrap().count(), 0);
+        assert_eq!(shop.drain().await.done, 1, "the stream is on");
+    }
+    let other_key = Registry { tables: vec![TableSpec { partition_key: "id", ..THINGS }], ..Registry::default() };
+    let refused = Shop::open(Options::folder(&folder), other_key).await.err().unwrap().to_string();
+    assert!(refused.contains("another --data folder"), "{refused}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
