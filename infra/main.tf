@@ -215,6 +215,7 @@ module "identity" {
   routes             = local.routes.discovery
   throttles          = var.throttles
   log_retention_days = var.log_retention_days
+  alarm_topics       = var.alarm_topics
   path_style_url     = local.path_style_url
 }
 
@@ -241,6 +242,7 @@ module "api" {
   issuer             = terraform_data.issuer.output
   audience           = "oxcart"
   log_retention_days = var.log_retention_days
+  alarm_topics       = var.alarm_topics
   path_style_url     = local.path_style_url
 }
 

@@ -58,6 +58,12 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "alarm_topics" {
+  description = "SNS topics that the alarm goes to."
+  type        = list(string)
+  default     = []
+}
+
 variable "path_style_url" {
   description = "Address below which an emulator serves its APIs by path, or null for the address that it reports."
   type        = string
@@ -190,4 +196,21 @@ output "url" {
   description = "Base URL, known once the stage stands."
   value       = local.endpoint
   depends_on  = [aws_apigatewayv2_stage.default]
+}
+
+# A function that answers 500 has not failed for Lambda, so its own alarm on errors stays silent: this one does not.
+resource "aws_cloudwatch_metric_alarm" "server_errors" {
+  alarm_name          = "${var.name}-5xx"
+  alarm_description   = "Answers of ${var.name} with a status of 500 or more"
+  namespace           = "AWS/ApiGateway"
+  metric_name         = "5xx"
+  dimensions          = { ApiId = aws_apigatewayv2_api.this.id }
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  period              = 60
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topics
+  ok_actions          = var.alarm_topics
 }
