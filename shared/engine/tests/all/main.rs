@@ -6,7 +6,6 @@ mod folder;
 mod guard;
 mod meter;
 mod queues;
-mod speed;
 mod streams;
 mod support;
 mod tables;
