@@ -226,6 +226,8 @@ enum Shortage {
     Busy(Problem),
     /// The order was decided meanwhile.
     Decided,
+    /// The hold comes so late that nobody can tell any more whether it was done before.
+    TooLate,
 }
 
 /// A line that cannot be served.
@@ -374,7 +376,8 @@ impl Desk {
             tries -= 1;
             match self.holds.hold(&key, &request).await.map_err(busy)? {
                 Held::Yes => return Ok(()),
-                Held::No(Refusal::Done | Refusal::TooOld, _) => return Err(Shortage::Decided),
+                Held::No(Refusal::Done, _) => return Err(Shortage::Decided),
+                Held::No(Refusal::TooOld, _) => return Err(Shortage::TooLate),
                 Held::No(_, counter) => {
                     let freed = tries > 0 && self.free_overdue(&key, &counter, cx).await.map_err(Shortage::Busy)?;
                     if !freed {
@@ -405,6 +408,11 @@ impl Desk {
             Err(Shortage::Busy(problem)) => return Err(problem),
             Err(Shortage::Decided) => {
                 let standing = self.till.record(&order.id).await?.unwrap_or(Record::Tombstone);
+                return self.answer(standing, cx).await;
+            }
+            Err(Shortage::TooLate) => {
+                // Unless it was decided meanwhile: then that stands, and is told.
+                let standing = self.till.cancel(&order, "its holds came too late", cx).await?;
                 return self.answer(standing, cx).await;
             }
             Err(Shortage::Short(lines)) => {

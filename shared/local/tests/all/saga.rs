@@ -13,8 +13,9 @@ use catalog::table::CreateProducts;
 use engine::{Call, ConnectorFailure, Layer, Next, Reply};
 use http::{Method, Request};
 use inventory::CounterKey;
-use inventory::table::{Held, HoldRequest, HoldStock, Movement, ReadCounter, ReceiveStock};
+use inventory::table::{Held, HoldRequest, HoldStock, Movement, ReadCounter, ReceiveStock, SettleHolds};
 use kernel::counter::Counter;
+use kernel::limits::{DONE_MARK, DONE_MARKS};
 use kernel::{OrderId, Sku, Timestamp};
 use local::{Options, Shop, registry};
 use orders::table::{OpenOrder, Opened, Record};
@@ -296,4 +297,43 @@ async fn a_hold_that_arrives_after_its_order_was_decided_is_freed_by_its_own_tim
     world.settle().await;
     let counter = ReadCounter::connect(platform).unwrap().read(&other).await.unwrap().unwrap();
     assert_eq!((counter.held(), counter.available), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_comes_too_late_on_a_busy_shelf_ends_its_order_and_a_fresh_key_works() {
+    let (world, cart) = order_without_hold().await;
+    let platform = world.shop.platform();
+    let (hold, settle) = (HoldStock::connect(platform).unwrap(), SettleHolds::connect(platform).unwrap());
+    // Others come and go on the same shelf until marks are pruned and the floor has passed the order's creation.
+    for index in 0..=DONE_MARKS + 1 {
+        world.clock.advance(if index > DONE_MARKS { DONE_MARK } else { Duration::from_millis(1) });
+        let (op, now) = (format!("x{index}"), world.clock.now());
+        let request = HoldRequest { op: &op, quantity: 1, deadline: now.after(DONE_MARK), created: now };
+        assert_eq!(hold.hold(&world.key, &request).await.unwrap(), Held::Yes);
+        settle.settle(&world.key, &op, false, now, now).await.unwrap();
+    }
+    assert!(world.counter().await.floor > START.millis());
+    let (status, problem) = world.pay(&cart, 2, "key", "pm_card_visa").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("order-decided")), "{problem}");
+    let (status, order) = world.pay(&cart, 2, "fresh", "pm_card_visa").await;
+    assert_eq!(status, 201, "{order}");
+    world.settle().await;
+    assert_eq!(world.audit("too late").await, 1);
+}
+
+/// A world in which the function died after it had written the order and before it held anything.
+async fn order_without_hold() -> (World, String) {
+    for at in 1..=CALLS {
+        for answer_only in [false, true] {
+            let world = World::open().await;
+            let cart = world.cart(2).await;
+            world.killer.arm(at, answer_only);
+            world.pay(&cart, 2, "key", "pm_card_visa").await;
+            world.killer.disarm();
+            if world.orders().await.len() == 1 && world.counter().await.held() == 0 {
+                return (world, cart);
+            }
+        }
+    }
+    panic!("there is no such moment");
 }
