@@ -18,3 +18,32 @@ pub(crate) fn https_client() -> Result<SharedHttpClient, ConfigError> {
     let context = context.map_err(|error| ConfigError::one(format!("bundled roots: {error}")))?;
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    /// SHA-256 of the certificates that Amazon Trust Services publishes; the public endpoints of every AWS service chain to
+    /// one of them.
+    const PUBLISHED: [&str; 5] = [
+        "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+        "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+        "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+        "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+    ];
+
+    #[test]
+    fn the_bundled_roots_are_the_published_ones_and_no_others() {
+        let text = std::str::from_utf8(super::AMAZON_ROOTS).unwrap();
+        let bodies = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+        let prints: Vec<String> = bodies
+            .map(|part| part.split("-----END").next().unwrap_or_default().split_whitespace().collect::<String>())
+            .map(|body| Sha256::digest(STANDARD.decode(body).unwrap()).iter().map(|b| format!("{b:02x}")).collect())
+            .collect();
+        assert_eq!(prints, PUBLISHED);
+        assert!(super::https_client().is_ok());
+    }
+}

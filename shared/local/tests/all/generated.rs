@@ -76,3 +76,16 @@ fn every_documented_page_is_served_from_one_host() {
         assert!(!html.contains(elsewhere), "{elsewhere}");
     }
 }
+
+/// The bundled roots (`shared/aws/roots.pem`) are Amazon's: they cover AWS's own endpoints, which is all that functions
+/// call. A grant for anything else means another host, and that needs a store of its own (docs/adr/0003).
+#[test]
+fn functions_call_no_host_that_the_bundled_roots_do_not_cover() {
+    let covered = ["dynamodb", "kms", "secretsmanager", "ses", "sqs"];
+    for function in local::registry::functions() {
+        for action in function.grants.iter().flat_map(|grant| &grant.actions) {
+            let service = action.split(':').next().unwrap_or_default();
+            assert!(covered.contains(&service), "{} calls {service}", function.name);
+        }
+    }
+}
