@@ -5,7 +5,7 @@
 //! this state and these rules are also what a DynamoDB item holds and what its condition expressions say; the pure form is
 //! what the model checker and the property tests run, and what explains a failed condition.
 //!
-//! Invariants, after every command: `available + Σ holds + taken = received` and `available ≥ 0`.
+//! Invariants, after every command: `available + Σ holds + taken = received + allowance` and `available ≥ 0`.
 //! It must never: hold twice for one operation, or hold again for one that was done, however late a duplicate comes.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::limits::{DONE_MARK, HOLDS_PER_COUNTER, PRUNE_BATCH, RECEIPT_MARK};
 use crate::time::Timestamp;
 
 /// Units taken out of `available` for one operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Hold {
     /// How many units.
     #[serde(rename = "q")]
@@ -24,6 +24,44 @@ pub struct Hold {
     /// When it may be tried to expire, in milliseconds since the epoch. It decides nothing.
     #[serde(rename = "d")]
     pub deadline: i64,
+    /// The sales channel it is for; absent for the web shop, where most holds come from and every byte is paid for.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+/// A hold on its way in.
+#[derive(Clone, Debug)]
+pub struct HoldRequest<'a> {
+    /// The operation.
+    pub op: &'a str,
+    /// How many units.
+    pub quantity: u32,
+    /// How many units must be left to others after it: the channel's share of the safety stock.
+    pub reserve: u32,
+    /// When it may be tried to expire.
+    pub deadline: Timestamp,
+    /// When the operation's record was created.
+    pub created: Timestamp,
+    /// The sales channel; `None` for the web shop.
+    pub channel: Option<&'a str>,
+}
+
+impl HoldRequest<'_> {
+    /// What stands in the counter once it is held.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        Hold {
+            quantity: self.quantity,
+            deadline: self.deadline.millis(),
+            channel: self.channel.map(str::to_owned),
+        }
+    }
+
+    /// The fewest available units with which it is granted.
+    #[must_use]
+    pub fn least(&self) -> i64 {
+        i64::from(self.quantity) + i64::from(self.reserve)
+    }
 }
 
 /// A movement that staff or another system made: it has no record of its own, so its mark stays a day and knows the request.
@@ -46,6 +84,9 @@ pub struct Counter {
     pub available: i64,
     /// What was confirmed.
     pub taken: i64,
+    /// How many units may be held beyond those received: what is sold before it is here.
+    #[serde(default)]
+    pub allowance: i64,
     /// Operation → its hold.
     #[serde(default)]
     pub holds: BTreeMap<String, Hold>,
@@ -61,6 +102,9 @@ pub struct Counter {
     /// Rises whenever units come (back) in: two empty looks with the same `inc` between them mean sold out.
     #[serde(default)]
     pub inc: i64,
+    /// Rises by one with every write: the version of the counter, and the number of its latest movement.
+    #[serde(default)]
+    pub rev: i64,
 }
 
 /// What became of a command.
@@ -92,6 +136,24 @@ pub enum Refusal {
     NoHold,
     /// The operation was used for another request.
     OtherRequest,
+    /// The counter is not in the version that the caller saw.
+    OtherVersion {
+        /// The version it is in.
+        rev: i64,
+    },
+}
+
+/// A receipt or correction on its way in.
+#[derive(Clone, Copy, Debug)]
+pub struct Adjustment<'a> {
+    /// The operation.
+    pub op: &'a str,
+    /// How many units come in, or go out when negative.
+    pub quantity: i64,
+    /// The digest of the request.
+    pub fingerprint: &'a str,
+    /// The version that the counter must be in; any without one.
+    pub expected: Option<i64>,
 }
 
 impl Counter {
@@ -104,19 +166,20 @@ impl Counter {
     /// Whether the books balance: the invariant of every counter at every instant.
     #[must_use]
     pub fn balanced(&self) -> bool {
-        self.available >= 0 && self.taken >= 0 && self.available + self.held() + self.taken == self.received
+        let drawn = self.available + self.held() + self.taken;
+        self.available >= 0 && self.taken >= 0 && self.allowance >= 0 && drawn == self.received + self.allowance
     }
 
     /// What a hold would answer: `Ok` when it would be applied. It also explains a condition that failed on this state.
-    pub fn check_hold(&self, op: &str, quantity: u32, created: Timestamp) -> Result<(), Outcome> {
-        if self.holds.contains_key(op) {
+    pub fn check_hold(&self, request: &HoldRequest<'_>) -> Result<(), Outcome> {
+        if self.holds.contains_key(request.op) {
             return Err(Outcome::Already);
         }
-        let refusal = if self.done.contains_key(op) {
+        let refusal = if self.done.contains_key(request.op) {
             Refusal::Done
-        } else if created.millis() <= self.floor {
+        } else if request.created.millis() <= self.floor {
             Refusal::TooOld
-        } else if self.available < i64::from(quantity) {
+        } else if self.available < request.least() {
             Refusal::TooFew { available: self.available }
         } else if self.holds.len() >= HOLDS_PER_COUNTER {
             Refusal::TooManyHolds
@@ -127,12 +190,13 @@ impl Counter {
     }
 
     /// Takes units out of `available` for an operation whose record was created at `created`.
-    pub fn hold(&mut self, op: &str, quantity: u32, deadline: Timestamp, created: Timestamp) -> Outcome {
-        if let Err(outcome) = self.check_hold(op, quantity, created) {
+    pub fn hold(&mut self, request: &HoldRequest<'_>) -> Outcome {
+        if let Err(outcome) = self.check_hold(request) {
             return outcome;
         }
-        self.available -= i64::from(quantity);
-        self.holds.insert(op.to_owned(), Hold { quantity, deadline: deadline.millis() });
+        self.available -= i64::from(request.quantity);
+        self.holds.insert(request.op.to_owned(), request.hold());
+        self.rev += 1;
         Outcome::Applied
     }
 
@@ -141,6 +205,7 @@ impl Counter {
         let Some(hold) = self.holds.remove(op) else { return self.without_hold(op) };
         self.taken += i64::from(hold.quantity);
         self.done.insert(op.to_owned(), mark.millis());
+        self.rev += 1;
         Outcome::Applied
     }
 
@@ -150,6 +215,7 @@ impl Counter {
         self.available += i64::from(hold.quantity);
         self.inc += 1;
         self.done.insert(op.to_owned(), mark.millis());
+        self.rev += 1;
         Outcome::Applied
     }
 
@@ -160,10 +226,14 @@ impl Counter {
     }
 
     /// What an adjustment would answer: `Ok` when it would be applied. It also explains a condition that failed.
-    pub fn check_adjust(&self, op: &str, quantity: i64, fingerprint: &str) -> Result<(), Outcome> {
+    pub fn check_adjust(&self, adjustment: &Adjustment<'_>) -> Result<(), Outcome> {
+        let Adjustment { op, quantity, fingerprint, expected } = *adjustment;
         match self.receipts.get(op) {
             Some(receipt) if receipt.fingerprint == fingerprint => Err(Outcome::Already),
             Some(_) => Err(Outcome::Refused(Refusal::OtherRequest)),
+            None if expected.is_some_and(|rev| rev != self.rev) => {
+                Err(Outcome::Refused(Refusal::OtherVersion { rev: self.rev }))
+            }
             None if self.available + quantity < 0 => {
                 Err(Outcome::Refused(Refusal::TooFew { available: self.available }))
             }
@@ -172,14 +242,32 @@ impl Counter {
     }
 
     /// Units come in (`quantity > 0`) or are written off (`quantity < 0`), never below what is held.
-    pub fn adjust(&mut self, op: &str, quantity: i64, fingerprint: &str, now: Timestamp) -> Outcome {
-        if let Err(outcome) = self.check_adjust(op, quantity, fingerprint) {
+    pub fn adjust(&mut self, adjustment: &Adjustment<'_>, now: Timestamp) -> Outcome {
+        if let Err(outcome) = self.check_adjust(adjustment) {
             return outcome;
         }
-        self.received += quantity;
-        self.available += quantity;
+        self.received += adjustment.quantity;
+        self.available += adjustment.quantity;
         self.inc += 1;
-        self.receipts.insert(op.to_owned(), Receipt { at: now.millis(), fingerprint: fingerprint.to_owned() });
+        self.rev += 1;
+        let receipt = Receipt { at: now.millis(), fingerprint: adjustment.fingerprint.to_owned() };
+        self.receipts.insert(adjustment.op.to_owned(), receipt);
+        Outcome::Applied
+    }
+
+    /// Sets how many units may be held beyond those received; never so few that what is held would not be covered.
+    pub fn allow(&mut self, allowance: i64) -> Outcome {
+        let more = allowance - self.allowance;
+        if more == 0 {
+            return Outcome::Already;
+        }
+        if self.available + more < 0 {
+            return Outcome::Refused(Refusal::TooFew { available: self.available });
+        }
+        self.available += more;
+        self.allowance = allowance;
+        self.inc += 1;
+        self.rev += 1;
         Outcome::Applied
     }
 
@@ -215,6 +303,7 @@ impl Counter {
             self.done.remove(op);
         }
         self.floor = floor;
+        self.rev += 1;
         Outcome::Applied
     }
 }
@@ -229,22 +318,30 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    fn by(op: &str, quantity: i64) -> Adjustment<'_> {
+        Adjustment { op, quantity, fingerprint: "f", expected: None }
+    }
+
+    fn asking(op: &str, quantity: u32, created: i64) -> HoldRequest<'_> {
+        HoldRequest { op, quantity, reserve: 0, deadline: at(100), created: at(created), channel: None }
+    }
+
     fn stocked(quantity: i64) -> Counter {
         let mut counter = Counter::default();
-        assert_eq!(counter.adjust("receipt", quantity, "f", at(1)), Outcome::Applied);
+        assert_eq!(counter.adjust(&by("receipt", quantity), at(1)), Outcome::Applied);
         counter
     }
 
     #[test]
     fn hold_confirm_and_release_are_idempotent() {
         let mut counter = stocked(3);
-        assert_eq!(counter.hold("a", 2, at(100), at(10)), Outcome::Applied);
-        assert_eq!(counter.hold("a", 2, at(100), at(10)), Outcome::Already);
-        assert_eq!(counter.hold("b", 2, at(100), at(10)), Outcome::Refused(Refusal::TooFew { available: 1 }));
+        assert_eq!(counter.hold(&asking("a", 2, 10)), Outcome::Applied);
+        assert_eq!(counter.hold(&asking("a", 2, 10)), Outcome::Already);
+        assert_eq!(counter.hold(&asking("b", 2, 10)), Outcome::Refused(Refusal::TooFew { available: 1 }));
         assert_eq!(counter.confirm("a", at(20)), Outcome::Applied);
         assert_eq!(counter.confirm("a", at(20)), Outcome::Already);
         assert_eq!(counter.release("a", at(20)), Outcome::Already, "a release never undoes a confirm");
-        assert_eq!(counter.hold("a", 2, at(100), at(10)), Outcome::Refused(Refusal::Done));
+        assert_eq!(counter.hold(&asking("a", 2, 10)), Outcome::Refused(Refusal::Done));
         assert_eq!(counter.release("never", at(20)), Outcome::Refused(Refusal::NoHold));
         assert_eq!((counter.available, counter.taken, counter.held()), (1, 2, 0));
     }
@@ -252,24 +349,55 @@ mod tests {
     #[test]
     fn a_duplicate_that_comes_after_its_mark_was_pruned_is_too_old() {
         let mut counter = stocked(1);
-        counter.hold("a", 1, at(100), at(10));
+        counter.hold(&asking("a", 1, 10));
         counter.release("a", at(10));
         let later = at(10).after(DONE_MARK);
         assert_eq!(counter.prune(later), Outcome::Applied);
         assert!(counter.done.is_empty());
-        assert_eq!(counter.hold("a", 1, at(100), at(10)), Outcome::Refused(Refusal::TooOld));
-        assert_eq!(counter.hold("b", 1, at(100), at(11)), Outcome::Applied);
+        assert_eq!(counter.hold(&asking("a", 1, 10)), Outcome::Refused(Refusal::TooOld));
+        assert_eq!(counter.hold(&asking("b", 1, 11)), Outcome::Applied);
     }
 
     #[test]
     fn stock_is_never_adjusted_below_what_is_held() {
         let mut counter = stocked(3);
-        counter.hold("a", 2, at(100), at(10));
-        assert_eq!(counter.adjust("x", -2, "f", at(11)), Outcome::Refused(Refusal::TooFew { available: 1 }));
-        assert_eq!(counter.adjust("y", -1, "f", at(11)), Outcome::Applied);
-        assert_eq!(counter.adjust("y", -1, "f", at(11)), Outcome::Already);
-        assert_eq!(counter.adjust("y", 1, "g", at(11)), Outcome::Refused(Refusal::OtherRequest));
+        counter.hold(&asking("a", 2, 10));
+        assert_eq!(counter.adjust(&by("x", -2), at(11)), Outcome::Refused(Refusal::TooFew { available: 1 }));
+        assert_eq!(counter.adjust(&by("y", -1), at(11)), Outcome::Applied);
+        assert_eq!(counter.adjust(&by("y", -1), at(11)), Outcome::Already);
+        assert_eq!(counter.adjust(&Adjustment { fingerprint: "g", ..by("y", 1) }, at(11)), Outcome::Refused(Refusal::OtherRequest));
         assert!(counter.balanced());
+    }
+
+    #[test]
+    fn a_version_that_was_not_seen_changes_nothing() {
+        let mut counter = stocked(3);
+        let seen = Adjustment { expected: Some(1), ..by("x", 1) };
+        assert_eq!(counter.adjust(&seen, at(2)), Outcome::Applied);
+        assert_eq!(counter.adjust(&seen, at(2)), Outcome::Already, "the answer may have been lost");
+        let late = Adjustment { op: "y", ..seen };
+        assert_eq!(counter.adjust(&late, at(3)), Outcome::Refused(Refusal::OtherVersion { rev: 2 }));
+    }
+
+    #[test]
+    fn units_that_are_not_here_yet_are_sold_up_to_the_allowance() {
+        let mut counter = stocked(1);
+        assert_eq!(counter.allow(2), Outcome::Applied);
+        assert_eq!(counter.hold(&asking("a", 3, 10)), Outcome::Applied);
+        assert_eq!(counter.allow(1), Outcome::Refused(Refusal::TooFew { available: 0 }));
+        assert_eq!(counter.adjust(&by("r", 2), at(11)), Outcome::Applied);
+        assert_eq!(counter.allow(0), Outcome::Applied);
+        assert_eq!((counter.available, counter.held()), (0, 3));
+        assert!(counter.balanced());
+    }
+
+    #[test]
+    fn a_reserve_is_left_to_others() {
+        let mut counter = stocked(3);
+        let web = HoldRequest { reserve: 2, ..asking("a", 2, 10) };
+        assert_eq!(counter.hold(&web), Outcome::Refused(Refusal::TooFew { available: 3 }));
+        assert_eq!(counter.hold(&HoldRequest { quantity: 1, ..web }), Outcome::Applied);
+        assert_eq!(counter.hold(&asking("b", 2, 10)), Outcome::Applied);
     }
 
     #[derive(Clone, Debug)]
@@ -278,6 +406,7 @@ mod tests {
         Confirm(u8, i64),
         Release(u8, i64),
         Adjust(u8, i64),
+        Allow(i64),
         Prune,
     }
 
@@ -287,6 +416,7 @@ mod tests {
             (0_u8..6, 0_i64..50).prop_map(|(op, m)| Command::Confirm(op, m)),
             (0_u8..6, 0_i64..50).prop_map(|(op, m)| Command::Release(op, m)),
             (0_u8..6, -3_i64..6).prop_map(|(op, q)| Command::Adjust(op, q)),
+            (0_i64..6).prop_map(Command::Allow),
             Just(Command::Prune),
         ]
     }
@@ -298,14 +428,16 @@ mod tests {
             for (step, command) in commands.into_iter().enumerate() {
                 let before = counter.clone();
                 let now = at(i64::try_from(step).unwrap() * 60_000);
-                match command {
-                    Command::Hold(op, q, c) => counter.hold(&format!("o{op}"), q, now, now.after(std::time::Duration::from_millis(c.unsigned_abs()))),
+                let outcome = match command {
+                    Command::Hold(op, q, c) => counter.hold(&asking(&format!("o{op}"), q, now.millis() + c)),
                     Command::Confirm(op, m) => counter.confirm(&format!("o{op}"), at(now.millis() + m)),
                     Command::Release(op, m) => counter.release(&format!("o{op}"), at(now.millis() + m)),
-                    Command::Adjust(op, q) => counter.adjust(&format!("r{op}"), q, "f", now),
+                    Command::Adjust(op, q) => counter.adjust(&by(&format!("r{op}"), q), now),
+                    Command::Allow(units) => counter.allow(units),
                     Command::Prune => counter.prune(now),
                 };
                 prop_assert!(counter.balanced());
+                prop_assert_eq!(counter.rev, before.rev + i64::from(outcome == Outcome::Applied));
                 prop_assert!(counter.floor >= before.floor);
                 prop_assert!(counter.available <= before.available || counter.inc > before.inc);
             }

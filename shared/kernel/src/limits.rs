@@ -50,7 +50,7 @@ pub const HOLDS_PER_COUNTER: usize = 2_000;
 /// How old a `done` mark must be before it may be pruned. Safety does not hang on it (`floor` refuses what a pruned mark
 /// would have), size does: write units count the whole item, so a counter that sells 50 units a second must not carry 15
 /// minutes of marks. What it costs: on such a counter a hold that comes later than this after its order is refused.
-pub const DONE_MARK: Duration = Duration::from_secs(5);
+pub const DONE_MARK: Duration = Duration::from_secs(2);
 /// How long the mark of a receipt or an adjustment stays: a repeated request within it does nothing.
 pub const RECEIPT_MARK: Duration = Duration::from_secs(24 * 3600);
 /// A counter is pruned when it carries more marks than this.
