@@ -1,4 +1,5 @@
-//! Everything that talks to a shop over HTTP from outside: the black-box suite, the demo race, the crash audit.
+//! Everything that talks to a shop over HTTP from outside: the black-box suite, the demo race, the crash audit. And what a
+//! simulation of one is made of: virtual time, faults and the limits of DynamoDB, as layers around the engine.
 //!
 //! It knows the contract (paths, fields, status codes) and nothing of the code behind it: it must never depend on a
 //! service's crate, so that the same suite says the same thing about a local process, an emulator and the cloud.
@@ -7,10 +8,15 @@ pub mod blackbox;
 pub mod clock;
 pub mod crash;
 pub mod data;
+pub mod faults;
 pub mod http;
+pub mod physics;
 pub mod race;
 pub mod shop;
 pub mod stats;
+#[cfg(test)]
+mod test_support;
+pub mod virtual_time;
 
 /// A shop to talk to.
 #[derive(Clone)]
