@@ -27,6 +27,9 @@ pub struct Cart {
     /// The order that is paying for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimMark>,
+    /// Admissions to announced sales, and the order that each was used for.
+    #[serde(default)]
+    pub used: BTreeMap<String, OrderId>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its lines were changed last.
@@ -100,6 +103,7 @@ impl Cart {
             lines: BTreeMap::new(),
             added: BTreeMap::new(),
             claim: None,
+            used: BTreeMap::new(),
             created_at: now,
             updated_at: now,
             expires: expiry(now),

@@ -72,6 +72,21 @@ pub enum Changed {
     Full,
 }
 
+/// A claim of an order on a cart.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimRequest<'a> {
+    /// The cart.
+    pub cart: &'a CartId,
+    /// The order.
+    pub order: &'a OrderId,
+    /// When the order was created.
+    pub now: Timestamp,
+    /// A dead order whose claim, and whose admissions, it takes over.
+    pub instead_of: Option<&'a OrderId>,
+    /// The admissions that it uses up.
+    pub admissions: &'a [String],
+}
+
 /// Whose a cart is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -79,6 +94,8 @@ pub enum Claim {
     Mine(Cart),
     /// Another order's.
     Of(ClaimMark),
+    /// An admission was used for another order.
+    Used,
     /// There is no such cart.
     NoCart,
 }
@@ -188,32 +205,40 @@ async fn send(request: UpdateItemFluentBuilder, change: Change<'_>) -> Result<Fa
 
 impl ClaimCart {
     /// Claims a cart for an order: one conditional write. A cart that another order claimed stays that order's, unless it
-    /// is `instead_of`. The same order again finds its own claim, with the time of the first.
-    pub async fn claim(
-        &self,
-        id: &CartId,
-        order: &OrderId,
-        now: Timestamp,
-        instead_of: Option<&OrderId>,
-    ) -> Result<Claim, DataError> {
-        let mark = ClaimMark { order: order.clone(), at: now };
+    /// is `instead_of`. The same order again finds its own claim, with the time of the first. Admissions are noted in the
+    /// same write, so that each is good for one order.
+    pub async fn claim(&self, claim: ClaimRequest<'_>) -> Result<Claim, DataError> {
+        let mark = ClaimMark { order: claim.order.clone(), at: claim.now };
         let mut request = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
-            .set_key(Some(self.table.key(id.as_str())))
-            .update_expression("SET #claim = :claim")
+            .set_key(Some(self.table.key(claim.cart.as_str())))
             .expression_attribute_names("#claim", "claim")
             .expression_attribute_values(":claim", attribute(&mark)?);
+        let mut update = "SET #claim = :claim".to_owned();
         let mut free = "attribute_not_exists(#claim)".to_owned();
-        if let Some(instead_of) = instead_of {
+        if let Some(instead_of) = claim.instead_of {
             free.push_str(" OR #claim.#order = :instead");
             request = request.expression_attribute_names("#order", "order");
             request = request.expression_attribute_values(":instead", s(instead_of.as_str()));
         }
+        let mut condition = format!("attribute_exists(pk) AND ({free})");
+        for (index, admission) in claim.admissions.iter().enumerate() {
+            let again = if claim.instead_of.is_some() { format!(" OR used.#a{index} = :instead") } else { String::new() };
+            update.push_str(&format!(", used.#a{index} = :me"));
+            condition.push_str(&format!(
+                " AND (attribute_not_exists(used.#a{index}) OR used.#a{index} = :me{again})"
+            ));
+            request = request.expression_attribute_names(format!("#a{index}"), admission);
+        }
+        if !claim.admissions.is_empty() {
+            request = request.expression_attribute_values(":me", s(claim.order.as_str()));
+        }
         let result = request
-            .condition_expression(format!("attribute_exists(pk) AND ({free})"))
+            .update_expression(update)
+            .condition_expression(condition)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
@@ -224,12 +249,9 @@ impl ClaimCart {
             Written::No(Some(item)) => from_item(item)?,
         };
         match &cart.claim {
-            Some(mark) if mark.order == *order => Ok(Claim::Mine(cart)),
-            Some(mark) => Ok(Claim::Of(mark.clone())),
-            None => Err(DataError::Corrupt(format!(
-                "the claim on a cart was refused for no reason, version {}",
-                cart.version
-            ))),
+            Some(mark) if mark.order == *claim.order => Ok(Claim::Mine(cart)),
+            Some(mark) if Some(&mark.order) != claim.instead_of => Ok(Claim::Of(mark.clone())),
+            _ => Ok(Claim::Used),
         }
     }
 }

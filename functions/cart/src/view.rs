@@ -130,7 +130,7 @@ impl CartView {
 impl LineView {
     fn offered(line: &Line, product: &Product, variant: &Variant, line_total: Money, units: i64) -> Self {
         let availability = match units {
-            units if units > inventory::stock::LOW => Availability::InStock,
+            units if units > inventory::settings::LOW => Availability::InStock,
             units if units > 0 => Availability::Low,
             _ => Availability::SoldOut,
         };

@@ -9,7 +9,7 @@ mod support;
 use std::time::Duration;
 
 use aws::{Capability as _, Clock as _};
-use cart::table::{Change, ChangeLines, Changed, Claim, ClaimCart, CloseCart, LoadCart};
+use cart::table::{Change, ChangeLines, Changed, Claim, ClaimCart, ClaimRequest, CloseCart, LoadCart};
 use cart::{Bought, Cart, ClaimMark, OrderPaid};
 use catalog::table::{ChangeProducts, CreateProducts};
 use catalog::{NewProduct, Product};
@@ -23,6 +23,13 @@ use support::{Answer, Request, Stage};
 async fn stage() -> Option<Stage> {
     let tables = [&catalog::table::TABLE, &inventory::table::TABLE, &cart::table::TABLE];
     support::open(&tables, cart::functions()).await
+}
+
+/// A claim that uses up no admission.
+async fn claim(claims: &ClaimCart, cart: &CartId, number: u8, now: Timestamp, instead: Option<u8>) -> Claim {
+    let (order, instead) = (order(number), instead.map(order));
+    let request = ClaimRequest { cart, order: &order, now, instead_of: instead.as_ref(), admissions: &[] };
+    claims.claim(request).await.unwrap()
 }
 
 fn now(stage: &Stage) -> Timestamp {
@@ -45,7 +52,7 @@ async fn product(stage: &Stage, name: &str, amount: i64, currency: &str, units: 
     let create = CreateProducts::connect(&stage.data.platform).unwrap();
     let product = catalog::create(&create, new, stage.data.platform.random(), "test", now(stage)).await.unwrap();
     if units > 0 {
-        let movement = Movement { op: "receipt", quantity: units, fingerprint: "f" };
+        let movement = Movement::opening("receipt", units, "f");
         let receive = ReceiveStock::connect(&stage.data.platform).unwrap();
         receive.receive(&CounterKey::main(sku(name)), &movement, now(stage)).await.unwrap();
     }
@@ -268,7 +275,7 @@ async fn a_cart_is_claimed_by_one_order_and_closed_once() {
 
     let claims_of = |number: u8, at: Timestamp, instead: Option<u8>| {
         let (claims, cart_id) = (claims.clone(), cart_id.clone());
-        async move { claims.claim(&cart_id, &order(number), at, instead.map(order).as_ref()).await.unwrap() }
+        async move { claim(&claims, &cart_id, number, at, instead).await }
     };
     let Claim::Mine(cart) = claims_of(1, start, None).await else { panic!("the first claim is refused") };
     assert_eq!((cart.claim, cart.version, cart.lines.len()), (Some(mine.clone()), 3, 2));
@@ -283,8 +290,8 @@ async fn a_cart_is_claimed_by_one_order_and_closed_once() {
     };
     assert_eq!(still.claim.map(|claim| claim.at), Some(later));
     let ghost = CartId::new([9; 16]);
-    assert_eq!(claims.claim(&ghost, &order(1), start, None).await.unwrap(), Claim::NoCart);
-    assert_eq!(claims.claim(&ghost, &order(1), start, Some(&order(2))).await.unwrap(), Claim::NoCart);
+    assert_eq!(claim(&claims, &ghost, 1, start, None).await, Claim::NoCart);
+    assert_eq!(claim(&claims, &ghost, 1, start, Some(2)).await, Claim::NoCart);
 
     // What came in while the order was being paid stays.
     set(&stage, &id, "TEA", 3).send().await.expect(200);
@@ -309,6 +316,28 @@ async fn a_cart_is_claimed_by_one_order_and_closed_once() {
 }
 
 #[tokio::test]
+async fn an_admission_is_good_for_one_order_or_for_the_one_after_it_died() {
+    let Some(stage) = stage().await else { return };
+    let cart_id = CartId::parse(&cart(&stage).await).unwrap();
+    let claims = ClaimCart::connect(&stage.data.platform).unwrap();
+    let closes = CloseCart::connect(&stage.data.platform).unwrap();
+    let (at, admissions) = (now(&stage), ["ticket".to_owned()]);
+    let with = async |number: u8, instead: Option<u8>| {
+        let (order, instead) = (order(number), instead.map(order));
+        let instead_of = instead.as_ref();
+        let request = ClaimRequest { cart: &cart_id, order: &order, now: at, instead_of, admissions: &admissions };
+        claims.claim(request).await.unwrap()
+    };
+    assert!(matches!(with(1, None).await, Claim::Mine(_)));
+    assert!(matches!(with(1, None).await, Claim::Mine(_)), "the same order asks again");
+    assert!(matches!(with(2, Some(1)).await, Claim::Mine(_)), "the order before it died");
+    closes.close(&cart_id, &order(2), &[], at).await.unwrap();
+    assert_eq!(with(3, None).await, Claim::Used);
+    assert!(load(&stage, cart_id.as_str()).await.unwrap().claim.is_none(), "nothing is half done");
+    assert!(matches!(claim(&claims, &cart_id, 3, at, None).await, Claim::Mine(_)), "without it the cart is free");
+}
+
+#[tokio::test]
 async fn closing_meets_changes_and_loses_neither() {
     let Some(stage) = stage().await else { return };
     product(&stage, "TEA", 350, "EUR", 9).await;
@@ -317,7 +346,7 @@ async fn closing_meets_changes_and_loses_neither() {
     set(&stage, &id, "TEA", 2).send().await.expect(200);
     let cart_id = CartId::parse(&id).unwrap();
     let claims = ClaimCart::connect(&stage.data.platform).unwrap();
-    claims.claim(&cart_id, &order(1), now(&stage), None).await.unwrap();
+    claim(&claims, &cart_id, 1, now(&stage), None).await;
     let closes = CloseCart::connect(&stage.data.platform).unwrap();
     let bought = [(sku("TEA"), 2)];
     let (added, first, second) = futures_util::future::join3(
@@ -346,7 +375,7 @@ async fn every_grant_is_used_and_no_other_is_needed() {
     stage.to("remove-line").path("id", &id).path("sku", "POT").send().await.expect(200);
     let cart_id = CartId::parse(&id).unwrap();
     let claims = ClaimCart::connect(&stage.data.platform).unwrap();
-    claims.claim(&cart_id, &order(1), now(&stage), None).await.unwrap();
+    claim(&claims, &cart_id, 1, now(&stage), None).await;
     let data = OrderPaid { cart_id, order_id: order(1), bought: vec![Bought { sku: sku("TEA"), quantity: 1 }] };
     let envelope = Envelope { id: EventId::new([1; 16]), kind: "order.paid.v1".into(), time: now(&stage), data };
     let record = json!({ "messageId": "m", "receiptHandle": "h", "body": serde_json::to_string(&envelope).unwrap(), "attributes": {}, "messageAttributes": {} });

@@ -3,10 +3,12 @@
 //! The order's record is decided once, by one conditional write; whoever comes second learns what stands. Money that turns
 //! out to have been taken for an order that is dead goes back by itself.
 
+use std::collections::BTreeSet;
+
 use aws::{Capability, ConfigError, DataError, Grant, Platform};
 use futures_util::future::try_join_all;
-use inventory::CounterKey;
 use inventory::table::SettleHolds;
+use inventory::{CounterKey, Part};
 use kernel::{OrderId, Problem, Timestamp};
 use lambda::Cx;
 use orders::order::OrderEvent;
@@ -199,7 +201,8 @@ impl Till {
         Ok(standing)
     }
 
-    /// Moves one hold as the record of its operation says. A pending record moves nothing.
+    /// Moves one hold as the record of its operation says: taken when it is committed and names this counter, given back
+    /// otherwise. A pending record moves nothing.
     pub async fn move_hold(
         &self,
         key: &CounterKey,
@@ -209,19 +212,31 @@ impl Till {
     ) -> Result<(), DataError> {
         let (committed, created) = match standing {
             Record::Order(order) if order.status == Status::Pending => return Ok(()),
-            Record::Order(order) => (order.status.is_committed(), order.created_at),
+            Record::Order(order) => {
+                let named = order.holds.iter().any(|part| part.key == *key);
+                (order.status.is_committed() && named, order.created_at)
+            }
             Record::Tombstone => (false, now),
         };
         self.holds.settle(key, &id.op(), committed, created, now).await.map(|_| ())
     }
 
-    /// Moves all holds of a decided order at once, for whoever needs the units now; the stream would do it soon after.
-    pub async fn move_holds(&self, standing: &Standing, now: Timestamp) -> Result<(), DataError> {
+    /// Moves the holds of a decided order at once, for whoever needs the units now; the stream would do it soon after for
+    /// those that the order names, and their timers for others that it may have `touched`.
+    pub async fn move_holds(
+        &self,
+        standing: &Standing,
+        touched: &[CounterKey],
+        now: Timestamp,
+    ) -> Result<(), DataError> {
         let Record::Order(order) = standing else { return Ok(()) };
-        let moves = order.lines.iter().map(|line| {
-            let key = CounterKey::main(line.sku.clone());
-            async move { self.move_hold(&key, &order.id, standing, now).await }
-        });
+        let keys: BTreeSet<&CounterKey> = order.holds.iter().map(|part| &part.key).chain(touched).collect();
+        let moves = keys.into_iter().map(|key| self.move_hold(key, &order.id, standing, now));
         try_join_all(moves).await.map(|_| ())
+    }
+
+    /// Lets a pending order name the holds in which its units are, when they are not where they had been looked for.
+    pub async fn name_holds(&self, order: &Order, holds: &[Part], cx: &Cx) -> Result<Decided, DataError> {
+        self.decide.name_holds(order, holds, cx.now()).await
     }
 }

@@ -1,15 +1,11 @@
-//! What stock is to those who look at it, and the messages that move holds.
+//! What stock is to those who look at it, where it lies, and the messages that move holds.
 
 use kernel::counter::Counter;
-use kernel::problem::code;
-use kernel::{Problem, Sku, Timestamp};
+use kernel::{Sku, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The warehouse of a fresh shop.
-pub const MAIN: &str = "main";
-/// At or below so many units an item counts as low.
-pub const LOW: i64 = 5;
+use crate::settings::{MAIN, Settings, Tracking};
 
 /// Which counter: SKU, warehouse, shard. Its text form is the partition key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,13 +40,14 @@ impl CounterKey {
     }
 }
 
-/// Only `main` exists so far.
-pub fn check_warehouse(name: &str) -> Result<(), Problem> {
-    if name == MAIN {
-        return Ok(());
-    }
-    let detail = format!("there is no warehouse `{name}`; there is `{MAIN}`");
-    Err(Problem::new(code::WAREHOUSE_NOT_FOUND, detail))
+/// Units of one counter that an operation holds, and that its record names: only these are taken when it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// The counter.
+    #[serde(flatten)]
+    pub key: CounterKey,
+    /// How many units.
+    pub quantity: u32,
 }
 
 /// The record of an operation was decided: its holds are confirmed or released.
@@ -62,16 +59,15 @@ pub struct HoldDecision {
     pub committed: bool,
     /// When the record was created.
     pub created: Timestamp,
-    /// Where it may have held.
-    pub lines: Vec<HeldLine>,
+    /// The holds that the record names.
+    pub parts: Vec<Part>,
 }
 
-/// A place where an operation may have held units.
+/// A counter sank to its item's threshold: it may have to be ordered again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldLine {
-    /// The counter.
-    #[serde(flatten)]
-    pub key: CounterKey,
+pub struct StockSank {
+    /// The item.
+    pub sku: Sku,
 }
 
 /// Whether something can be bought.
@@ -98,19 +94,41 @@ pub struct Availability {
     pub status: Status,
     /// How many units can be bought now.
     pub available: i64,
+    /// When units that are sold before they are here are expected; absent for what is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_at: Option<Timestamp>,
+    /// Present, and true, when buying it takes an admission: `POST /v1/inventory/{sku}/admissions`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub admission: bool,
 }
 
+/// What an item that is not counted is said to have.
+const UNCOUNTED: i64 = 999;
+
 impl Availability {
-    /// Of a counter.
+    /// Of an item with these counters.
     #[must_use]
-    pub fn of(sku: Sku, counter: &Counter) -> Self {
-        let status = match counter.available {
-            available if available > LOW => Status::InStock,
-            available if available > 0 => Status::Low,
-            _ if counter.held() > 0 => Status::AllHeld,
-            _ => Status::SoldOut,
+    pub fn of<'a>(sku: Sku, settings: &Settings, counters: impl IntoIterator<Item = &'a Counter>) -> Self {
+        let (mut available, mut held, mut here) = (0, 0, 0);
+        for counter in counters {
+            available += counter.available;
+            held += counter.held();
+            here += counter.available - counter.allowance;
+        }
+        let drop = settings.drop.as_ref();
+        let (status, available) = match (&settings.tracking, available) {
+            _ if drop.is_some_and(|drop| drop.gone) => (Status::SoldOut, 0),
+            (Tracking::None, _) => (Status::InStock, UNCOUNTED),
+            (_, units) if units > settings.low_at => (Status::InStock, units),
+            (_, units) if units > 0 => (Status::Low, units),
+            _ if held > 0 => (Status::AllHeld, 0),
+            _ => (Status::SoldOut, 0),
         };
-        Self { sku, status, available: counter.available }
+        let expected_at = match &settings.tracking {
+            Tracking::Backorder { expected_at, .. } if available > 0 && here <= 0 => *expected_at,
+            _ => None,
+        };
+        Self { sku, status, available, expected_at, admission: drop.is_some() }
     }
 }
 
@@ -121,43 +139,92 @@ pub struct Stock {
     pub sku: Sku,
     /// One entry per warehouse and shard.
     pub items: Vec<StockItem>,
+    /// What left one warehouse and has not arrived in the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub in_transit: Vec<InTransit>,
 }
 
-/// The stock of one counter; `available + held + taken = received`, always.
+/// The stock of one counter; `available + held + taken = received + allowance`, always.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StockItem {
     /// Where.
     pub warehouse: String,
     /// Which part.
     pub shard: u32,
-    /// Everything that came in, less what was written off.
+    /// Everything that came in, less what was written off or sent away.
     pub received: i64,
     /// What can be held now.
     pub available: i64,
-    /// What orders under way hold.
+    /// What orders and reservations under way hold.
     pub held: i64,
     /// What was sold.
     pub taken: i64,
+    /// How many units may be sold before they are here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub allowance: i64,
+    /// Rises with every movement; `If-Match` on an adjustment takes it.
+    pub version: i64,
 }
 
-impl Stock {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Units between two warehouses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InTransit {
+    /// The transfer.
+    pub transfer: kernel::TransferId,
+    /// Where from.
+    pub from: String,
+    /// Where to.
+    pub to: String,
+    /// How many units.
+    pub quantity: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl StockItem {
     /// Of a counter.
     #[must_use]
     pub fn of(key: &CounterKey, counter: &Counter) -> Self {
-        let item = StockItem {
+        Self {
             warehouse: key.warehouse.clone(),
             shard: key.shard,
             received: counter.received,
             available: counter.available,
             held: counter.held(),
             taken: counter.taken,
-        };
-        Self { sku: key.sku.clone(), items: vec![item] }
+            allowance: counter.allowance,
+            version: counter.rev,
+        }
+    }
+}
+
+impl Stock {
+    /// Of counters, in their order.
+    #[must_use]
+    pub fn of<'a>(sku: Sku, counters: impl IntoIterator<Item = (&'a CounterKey, &'a Counter)>) -> Self {
+        let items = counters.into_iter().map(|(key, counter)| StockItem::of(key, counter)).collect();
+        Self { sku, items, in_transit: Vec::new() }
+    }
+
+    /// The version of its one counter; `None` when there are several.
+    #[must_use]
+    pub fn version(&self) -> Option<u64> {
+        match self.items.as_slice() {
+            [item] => u64::try_from(item.version).ok(),
+            _ => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kernel::counter::{Adjustment, HoldRequest};
+
     use super::*;
 
     #[test]
@@ -165,22 +232,30 @@ mod tests {
         let key = CounterKey::main(Sku::parse("TEA-1_a.b").unwrap());
         assert_eq!(CounterKey::parse(&key.partition()), Some(key));
         assert_eq!(CounterKey::parse("a|main"), None);
+        assert_eq!(CounterKey::parse("|warehouses"), None);
+    }
+
+    fn status(counters: &[Counter]) -> Status {
+        Availability::of(Sku::parse("A").unwrap(), &Settings::default(), counters).status
     }
 
     #[test]
-    fn held_out_is_not_sold_out() {
-        let sku = Sku::parse("A").unwrap();
+    fn held_out_is_not_sold_out_and_shards_count_together() {
         let now = Timestamp::from_millis(10);
-        let mut counter = Counter::default();
-        assert_eq!(Availability::of(sku.clone(), &counter).status, Status::SoldOut);
-        counter.adjust("r", 6, "f", now);
-        assert_eq!(Availability::of(sku.clone(), &counter).status, Status::InStock);
-        counter.hold("a", 2, now, now);
-        assert_eq!(Availability::of(sku.clone(), &counter).status, Status::Low);
-        counter.hold("b", 4, now, now);
-        assert_eq!(Availability::of(sku.clone(), &counter).status, Status::AllHeld);
-        counter.confirm("a", now);
-        counter.confirm("b", now);
-        assert_eq!(Availability::of(sku, &counter).status, Status::SoldOut);
+        let mut shards = [Counter::default(), Counter::default()];
+        assert_eq!(status(&shards), Status::SoldOut);
+        for counter in &mut shards {
+            counter.adjust(&Adjustment { op: "r", quantity: 3, fingerprint: "f", expected: None }, now);
+        }
+        assert_eq!(status(&shards), Status::InStock);
+        let hold =
+            |op, quantity| HoldRequest { op, quantity, reserve: 0, deadline: now, created: now, channel: None };
+        shards[0].hold(&hold("a", 3));
+        assert_eq!(status(&shards), Status::Low);
+        shards[1].hold(&hold("b", 3));
+        assert_eq!(status(&shards), Status::AllHeld);
+        shards[0].confirm("a", now);
+        shards[1].confirm("b", now);
+        assert_eq!(status(&shards), Status::SoldOut);
     }
 }

@@ -9,10 +9,9 @@ use std::time::Duration;
 use aws::{Capability as _, Clock as _};
 use inventory::CounterKey;
 use inventory::table::{
-    AdjustStock, Held, HoldRequest, HoldStock, Moved, Movement, ReadCounter, ReadStock, ReceiveStock, SettleHolds,
-    TABLE,
+    AdjustStock, Held, HoldStock, Moved, Movement, ReadCounter, ReadStock, ReceiveStock, SettleHolds, TABLE,
 };
-use kernel::counter::{Counter, Outcome, Refusal};
+use kernel::counter::{Adjustment, Counter, HoldRequest, Outcome, Refusal};
 use kernel::limits::{DONE_MARK, DONE_MARKS};
 use kernel::{Sku, Timestamp};
 use proptest::prelude::*;
@@ -41,7 +40,7 @@ async fn shelf(units: i64) -> Shelf {
         data,
     };
     if units > 0 {
-        let movement = Movement { op: "receipt", quantity: units, fingerprint: "f" };
+        let movement = Movement::opening("receipt", units, "f");
         let moved = shelf.receive.receive(&shelf.key, &movement, shelf.now()).await.unwrap();
         assert!(matches!(moved, Moved::Yes(_)), "{moved:?}");
     }
@@ -59,7 +58,8 @@ impl Shelf {
 
     async fn hold(&self, op: &str, quantity: u32, created: Timestamp) -> Held {
         let deadline = created.after(Duration::from_secs(600));
-        self.hold.hold(&self.key, &HoldRequest { op, quantity, deadline, created }).await.unwrap()
+        let request = HoldRequest { op, quantity, reserve: 0, deadline, created, channel: None };
+        self.hold.hold(&self.key, &request).await.unwrap()
     }
 }
 
@@ -68,13 +68,13 @@ async fn an_item_that_was_never_stocked_holds_nothing_and_its_first_receipt_make
     let shelf = shelf(0).await;
     assert_eq!(shelf.hold("a", 1, shelf.now()).await, Held::Unknown);
     assert_eq!(shelf.read.read(&shelf.key).await.unwrap(), None);
-    let movement = Movement { op: "r", quantity: 5, fingerprint: "f" };
+    let movement = Movement::opening("r", 5, "f");
     assert!(matches!(shelf.adjust.adjust(&shelf.key, &movement, shelf.now()).await.unwrap(), Moved::Unknown));
     for _ in 0..2 {
         assert!(matches!(shelf.receive.receive(&shelf.key, &movement, shelf.now()).await.unwrap(), Moved::Yes(_)));
     }
     assert_eq!(shelf.counter().await.received, 5, "a repeated receipt changes nothing");
-    let other = Movement { fingerprint: "g", ..movement };
+    let other = Movement::opening("r", 5, "g");
     let moved = shelf.receive.receive(&shelf.key, &other, shelf.now()).await.unwrap();
     assert!(matches!(moved, Moved::No(Refusal::OtherRequest, _)), "{moved:?}");
 }
@@ -162,8 +162,11 @@ async fn agrees(commands: Vec<Command>) {
         match &command {
             Command::Hold(op, q, age) => {
                 let (op, created) = (format!("o{op}"), Timestamp::from_millis(now.millis() - i64::from(*age)));
-                let expected = model.hold(&op, *q, created.after(Duration::from_secs(600)), created);
+                let deadline = created.after(Duration::from_secs(600));
+                let request = HoldRequest { op: &op, quantity: *q, reserve: 0, deadline, created, channel: None };
+                let expected = model.hold(&request);
                 let answer = match shelf.hold(&op, *q, created).await {
+                    Held::Other(other) => expected == Outcome::Already && other != *q,
                     Held::Yes => expected == Outcome::Applied || expected == Outcome::Already,
                     Held::No(refusal, _) => expected == Outcome::Refused(refusal),
                     Held::Unknown => false,
@@ -177,8 +180,9 @@ async fn agrees(commands: Vec<Command>) {
             }
             Command::Move(op, q) => {
                 let (op, fingerprint) = (format!("r{op}"), q.to_string());
-                let expected = model.adjust(&op, *q, &fingerprint, now);
-                let movement = Movement { op: &op, quantity: *q, fingerprint: &fingerprint };
+                let adjustment = Adjustment { op: &op, quantity: *q, fingerprint: &fingerprint, expected: None };
+                let expected = model.adjust(&adjustment, now);
+                let movement = Movement { adjustment, kind: "adjustment", actor: "test", reason: "count" };
                 let moved = match shelf.adjust.adjust(&shelf.key, &movement, now).await.unwrap() {
                     Moved::Yes(_) => expected == Outcome::Applied || expected == Outcome::Already,
                     Moved::No(refusal, _) => expected == Outcome::Refused(refusal),

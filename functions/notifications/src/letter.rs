@@ -161,6 +161,8 @@ mod tests {
             cart_id: CartId::new([2; 16]),
             fingerprint: "f".into(),
             lines: vec![line("Green tea", 2, 650), line("Cup", 1, 1299)],
+            holds: Vec::new(),
+            admissions: Vec::new(),
             totals: Totals {
                 subtotal: euro(2599),
                 discount: euro(0),

@@ -1,6 +1,6 @@
-//! Mail to customers about their orders.
+//! Mail to customers about their orders, and to staff about stock.
 //!
-//! It owns the queue `send-email`, the table `notifications` (which event was mailed), the templates, and the two ways
+//! It owns the queues `send-email` and `alert-low-stock`, the table `notifications` (which event was mailed), the templates, and the two ways
 //! mail leaves: SES, or a folder of `.eml` files. Messages on the queue name an order and nothing personal; the worker
 //! reads the order itself. It must never send a paid order's confirmation zero times, and more than once only when a
 //! function dies between handing the mail over and writing that down.
@@ -21,10 +21,10 @@ pub use notice::{Notice, NoticeKind};
 pub const TABLES: &[aws::TableSpec] = &[table::NOTIFICATIONS];
 
 /// The queues of this service.
-pub const QUEUES: &[aws::QueueSpec] = &[operations::send_email::QUEUE];
+pub const QUEUES: &[aws::QueueSpec] = &[operations::send_email::QUEUE, operations::alert_low_stock::QUEUE];
 
 /// The functions of this service.
 #[must_use]
 pub fn functions() -> Vec<lambda::Function> {
-    vec![operations::send_email::function()]
+    vec![operations::send_email::function(), operations::alert_low_stock::function()]
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use inventory::Part;
 use kernel::{CartId, Country, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -232,6 +233,12 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub totals: Totals,
+    /// Where its units lie: when it is paid these holds are taken, and no other.
+    #[serde(default)]
+    pub holds: Vec<Part>,
+    /// The admissions to announced sales that it used up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admissions: Vec<String>,
     /// Where it goes.
     pub shipping_address: Address,
     /// Where the bill goes, when elsewhere.

@@ -3,7 +3,9 @@
 
 use aws::table::{Written, attribute, from_item, n, s, to_item, written};
 use aws::{DataError, IndexSpec, Item, TableSpec, capability};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use inventory::Part;
 use kernel::{OrderId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +161,27 @@ impl DecideOrder {
         self.change(id, Status::Pending, payment, event).await
     }
 
+    /// Names other holds of a pending order, before its money is asked for, unless somebody else changed it since.
+    pub async fn name_holds(&self, order: &Order, holds: &[Part], now: Timestamp) -> Result<Decided, DataError> {
+        let request = self.table.client().update_item().table_name(self.table.name());
+        let result = request
+            .set_key(Some(self.table.key(order.id.as_str())))
+            .update_expression("SET #holds = :holds, version = version + :one, updated_at = :at")
+            .condition_expression("#status = :pending AND version = :seen")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#holds", "holds")
+            .expression_attribute_values(":holds", attribute(&holds)?)
+            .expression_attribute_values(":pending", s(Status::Pending.as_str()))
+            .expression_attribute_values(":seen", attribute(&order.version)?)
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":at", attribute(&now)?)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        decided(written(result)?)
+    }
+
     async fn change(
         &self,
         id: &OrderId,
@@ -186,11 +209,15 @@ impl DecideOrder {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        match written(result)? {
-            Written::Yes(output) => Ok(Decided::Now(Box::new(from_item(output.attributes.unwrap_or_default())?))),
-            Written::No(Some(item)) => Ok(Decided::Before(record(item)?)),
-            Written::No(None) => Ok(Decided::Missing),
-        }
+        decided(written(result)?)
+    }
+}
+
+fn decided(written: Written<UpdateItemOutput>) -> Result<Decided, DataError> {
+    match written {
+        Written::Yes(output) => Ok(Decided::Now(Box::new(from_item(output.attributes.unwrap_or_default())?))),
+        Written::No(Some(item)) => Ok(Decided::Before(record(item)?)),
+        Written::No(None) => Ok(Decided::Missing),
     }
 }
 

@@ -6,13 +6,17 @@ use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
 use checkout::operations::expire_orders::Due;
 use checkout::operations::retry_payment::Unsettled;
-use inventory::{CounterKey, HeldLine, HoldDecision};
-use kernel::counter::Counter;
-use kernel::{OrderId, Timestamp};
+use inventory::ledger::CounterItem;
+use inventory::operations::expire_reservations::ReservationDue;
+use inventory::reservation::{Reservation, State};
+use inventory::settings::LOW;
+use inventory::{CounterKey, HoldDecision, StockSank};
+use kernel::limits::QUEUE_DELAY;
+use kernel::{OrderId, ReservationId, Timestamp};
 use lambda::Change;
 use notifications::{Notice, NoticeKind};
 use orders::{Order, PaymentStatus, Status};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// A message and the queue it goes to.
 pub type Outgoing = (&'static QueueSpec, Message);
@@ -56,9 +60,12 @@ pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
 fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec<Outgoing>) {
     let committed = order.status.is_committed();
     let kind = format!("order.{}.v1", order.status);
-    let lines = order.lines.iter().map(|line| HeldLine { key: CounterKey::main(line.sku.clone()) }).collect();
-    let decision = HoldDecision { op: order.id.op(), committed, created: order.created_at, lines };
-    out.push((&inventory::operations::confirm_holds::QUEUE, message(change, &kind, "holds", decision, Duration::ZERO)));
+    let parts = order.holds.clone();
+    let decision = HoldDecision { op: order.id.op(), committed, created: order.created_at, parts };
+    if !decision.parts.is_empty() {
+        let holds = message(change, &kind, "holds", decision, Duration::ZERO);
+        out.push((&inventory::operations::confirm_holds::QUEUE, holds));
+    }
     let notice = |kind| Notice { order_id: order.id.clone(), kind };
     if committed {
         let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
@@ -76,29 +83,60 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
     }
 }
 
-/// A counter as the stream shows it.
-#[derive(Deserialize)]
-struct CounterItem {
-    pk: String,
-    #[serde(flatten)]
-    counter: Counter,
+/// A change of the inventory's table: of a counter or of a reservation. Settings and transfers tell nobody.
+#[must_use]
+pub fn stock_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
+    match change.after::<CounterItem>() {
+        Some(after) => counter_changed(change, &after, now),
+        None => reservation_changed(change, now),
+    }
 }
 
-/// A change of a counter: a timer for each hold that is new. It finds holds that arrived after their order was decided,
-/// which no other event would.
-#[must_use]
-pub fn counter_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
-    let Some(after) = change.after::<CounterItem>() else { return Vec::new() };
-    let before = change.before::<CounterItem>().map(|item| item.counter).unwrap_or_default();
+/// A timer for each hold that is new: it finds holds that arrived after their record was decided, which no other event
+/// would. And a look at the item when its units sank to the threshold.
+fn counter_changed(change: &Change, after: &CounterItem, now: Timestamp) -> Vec<Outgoing> {
     let Some(key) = CounterKey::parse(&after.pk) else { return Vec::new() };
+    let before = change.before::<CounterItem>().map(|item| item.counter).unwrap_or_default();
     let fresh = after.counter.holds.iter().filter(|(op, _)| !before.holds.contains_key(*op));
-    fresh
-        .filter_map(|(op, hold)| Some((OrderId::from_op(op)?, hold)))
-        .map(|(order, hold)| {
+    let mut out: Vec<Outgoing> = fresh
+        .filter_map(|(op, hold)| {
             let delay = Timestamp::from_millis(hold.deadline).since(now) + AFTER_DEADLINE;
-            let due = Due { order, counter: Some(key.clone()) };
-            let part = due.order.body().to_owned();
-            (&checkout::operations::expire_orders::QUEUE, message(change, "hold.due.v1", &part, due, delay))
+            if let Some(order) = OrderId::from_op(op) {
+                let due = Due { order, counter: Some(key.clone()) };
+                let message = message(change, "hold.due.v1", op, due, delay);
+                return Some((&checkout::operations::expire_orders::QUEUE, message));
+            }
+            let due = ReservationDue { reservation: ReservationId::from_op(op)?, counter: Some(key.clone()) };
+            let message = message(change, "hold.due.v1", op, due, delay.min(QUEUE_DELAY));
+            Some((&inventory::operations::expire_reservations::QUEUE, message))
         })
-        .collect()
+        .collect();
+    let (was, is) = (before.available, after.counter.available);
+    if is < was && is <= after.low.unwrap_or(LOW) {
+        let sank = message(change, "stock.sank.v1", "", StockSank { sku: key.sku }, Duration::ZERO);
+        out.push((&notifications::operations::alert_low_stock::QUEUE, sank));
+    }
+    out
+}
+
+/// A reservation: a timer when it comes into being, and the moves of its holds when it is decided.
+fn reservation_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
+    let Some(after) = change.after::<Reservation>() else { return Vec::new() };
+    let before = change.before::<Reservation>();
+    let mut out = Vec::new();
+    if before.is_none() {
+        let due = ReservationDue { reservation: after.id.clone(), counter: None };
+        let delay = (after.expires_at.since(now) + AFTER_DEADLINE).min(QUEUE_DELAY);
+        let message = message(change, "reservation.due.v1", "", due, delay);
+        out.push((&inventory::operations::expire_reservations::QUEUE, message));
+    }
+    let was_open = before.is_none_or(|old| !old.status.is_decided());
+    if was_open && after.status.is_decided() && !after.parts.is_empty() {
+        let kind = format!("reservation.{}.v1", after.status.as_str());
+        let (op, committed) = (after.id.op(), after.status == State::Committed);
+        let decision = HoldDecision { op, committed, created: after.created_at, parts: after.parts };
+        let holds = message(change, &kind, "holds", decision, Duration::ZERO);
+        out.push((&inventory::operations::confirm_holds::QUEUE, holds));
+    }
+    out
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub mail: String,
     /// The sender of mail.
     pub mail_from: String,
+    /// Where mail to staff goes; the sender itself when it is not said.
+    pub staff_mail: String,
     /// The payment provider: `builtin`.
     pub payments: String,
     /// How long one attempt at the payment provider may take.
@@ -82,6 +84,7 @@ impl Config {
             tokens_key: some("OXCART_TOKENS_KEY"),
             mail: some("OXCART_MAIL").unwrap_or_else(|| "ses".into()),
             mail_from: need("OXCART_MAIL_FROM"),
+            staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
             payment_timeout: Duration::from_secs(8),
             hold: kernel::limits::HOLD,

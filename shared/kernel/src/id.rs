@@ -131,6 +131,10 @@ id_type!(
     ReservationId, "rsv", 11
 );
 id_type!(
+    /// A transfer of units between warehouses.
+    TransferId, "trf", 11
+);
+id_type!(
     /// A customer or staff account.
     UserId, "usr", 16
 );
@@ -143,19 +147,25 @@ id_type!(
     EventId, "evt", 22
 );
 
-impl OrderId {
-    /// The operation id of this order inside stock counters: 12 bytes.
-    #[must_use]
-    pub fn op(&self) -> String {
-        format!("o{}", self.body())
-    }
+macro_rules! operations {
+    ($($name:ident $letter:literal)*) => {$(
+        impl $name {
+            /// Its operation id inside stock counters: 12 bytes, the first of which tells the kind of the operation.
+            #[must_use]
+            pub fn op(&self) -> String {
+                format!("{}{}", $letter, self.body())
+            }
 
-    /// The order whose operation id this is; `None` when it is another kind of operation.
-    #[must_use]
-    pub fn from_op(op: &str) -> Option<Self> {
-        Self::parse(&format!("{}{}", Self::PREFIX, op.strip_prefix('o')?))
-    }
+            /// The one whose operation id this is; `None` when it is another kind of operation.
+            #[must_use]
+            pub fn from_op(op: &str) -> Option<Self> {
+                Self::parse(&format!("{}{}", Self::PREFIX, op.strip_prefix($letter)?))
+            }
+        }
+    )*};
 }
+
+operations! { OrderId 'o' ReservationId 'r' TransferId 't' }
 
 #[cfg(test)]
 mod tests {
@@ -165,6 +175,15 @@ mod tests {
     fn same_parts_same_id_and_parts_do_not_run_together() {
         assert_eq!(OrderId::derive(&[b"cart", b"key"]), OrderId::derive(&[b"cart", b"key"]));
         assert_ne!(OrderId::derive(&[b"cart", b"key"]), OrderId::derive(&[b"car", b"tkey"]));
+    }
+
+    #[test]
+    fn operations_tell_their_kind() {
+        let order = OrderId::new([7; 16]);
+        assert_eq!(order.op().len(), 12);
+        assert_eq!(OrderId::from_op(&order.op()), Some(order.clone()));
+        assert_eq!(ReservationId::from_op(&order.op()), None);
+        assert_eq!(OrderId::from_op(&ReservationId::new([7; 16]).op()), None);
     }
 
     #[test]

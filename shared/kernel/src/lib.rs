@@ -4,6 +4,7 @@
 //! RFC 9457 [`problem`]s, [`limits`] and [`shape`] (parsing a body and its JSON Schema from one type).
 //! It must never do I/O, read a clock, or touch a float.
 
+pub mod audit;
 pub mod counter;
 pub mod cursor;
 pub mod id;
@@ -14,8 +15,8 @@ pub mod shape;
 pub mod text;
 pub mod time;
 
-pub use id::{CartId, EventId, IntentId, OrderId, ProductId, ReservationId, UserId};
+pub use id::{CartId, EventId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
 pub use money::{Currency, Money};
 pub use problem::{Code, FieldError, Problem};
-pub use text::{CategoryPath, Country, Email, Sku, Slug};
+pub use text::{CategoryPath, Country, Email, Handle, Sku, Slug};
 pub use time::Timestamp;

@@ -59,6 +59,14 @@ pub const DONE_MARKS: usize = 64;
 pub const PRUNE_BATCH: usize = 50;
 /// The longest delay SQS gives a message.
 pub const QUEUE_DELAY: Duration = Duration::from_secs(900);
+/// The most shards one warehouse splits an item into.
+pub const SHARDS: u32 = 256;
+/// The most lines of a reservation.
+pub const RESERVATION_LINES: usize = 50;
+/// The longest a reservation holds units, in seconds: a day.
+pub const RESERVATION_SECONDS: u32 = 24 * 3600;
+/// How long an admission to an announced sale is good once its time has come.
+pub const ADMISSION_LIFE: Duration = Duration::from_secs(120);
 /// A guest's cart is dropped this long after its last change.
 pub const CART_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The fewest characters of a password: length is what resists guessing (NIST SP 800-63B).

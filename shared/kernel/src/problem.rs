@@ -112,6 +112,24 @@ pub mod code {
         ALL_HELD = "all-held" 409 Caller true "All units are held by other shoppers";
         /// Stock may not fall below what is held.
         BELOW_HELD = "below-held" 409 Caller false "Stock would fall below what is held";
+        /// A sale runs on the shards that would go.
+        SHARDS_IN_USE = "shards-in-use" 409 Caller true "A sale runs on the shards that would go";
+        /// No such reservation.
+        RESERVATION_NOT_FOUND = "reservation-not-found" 404 Caller false "There is no such reservation";
+        /// The reservation was decided otherwise.
+        RESERVATION_DECIDED = "reservation-decided" 409 Caller false "The reservation was decided already";
+        /// No such transfer.
+        TRANSFER_NOT_FOUND = "transfer-not-found" 404 Caller false "There is no such transfer";
+        /// The item is sold in an announced sale; the answer has a place in its queue.
+        ADMISSION_REQUIRED = "admission-required" 429 Caller true "An admission to this sale is required";
+        /// The admission is none of ours, or another item's or cart's.
+        ADMISSION_FORGED = "admission-forged" 403 Caller false "The admission is not valid";
+        /// The admission's time is over.
+        ADMISSION_EXPIRED = "admission-expired" 409 Caller false "The admission's time is over";
+        /// The admission was used for another order.
+        ADMISSION_USED = "admission-used" 409 Caller false "The admission was used already";
+        /// The item is sold without admission.
+        ADMISSION_NOT_NEEDED = "admission-not-needed" 409 Caller false "The item is sold without admission";
         /// The order was decided already.
         ORDER_DECIDED = "order-decided" 409 Caller false "The order was decided already";
         /// The payment was refused.

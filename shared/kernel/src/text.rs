@@ -71,6 +71,10 @@ text_type!(
     Slug, "slug", "1 to 120 lower-case letters, digits or single hyphens between them", "green-tea", read_slug
 );
 text_type!(
+    /// What a warehouse or a sales channel is called in requests.
+    Handle, "handle", "1 to 40 lower-case letters, digits or single hyphens between them", "berlin-1", read_handle
+);
+text_type!(
     /// A path of category segments, as in `electronics/audio`.
     CategoryPath, "category", "1 to 5 slugs joined by slashes", "electronics/audio", read_category
 );
@@ -121,6 +125,10 @@ fn slug(text: &str) -> bool {
         && !text.starts_with('-')
         && !text.ends_with('-')
         && !text.contains("--")
+}
+
+fn read_handle(text: &str) -> Option<String> {
+    read_slug(text).filter(|handle| handle.len() <= 40)
 }
 
 fn read_slug(text: &str) -> Option<String> {

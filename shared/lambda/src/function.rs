@@ -122,6 +122,8 @@ impl Auth {
     pub const STAFF_CATALOG: Self = Self::Scopes(&["staff:catalog", "admin"]);
     /// Staff of the warehouse.
     pub const STAFF_INVENTORY: Self = Self::Scopes(&["staff:inventory", "admin"]);
+    /// Another sales channel: a point of sale, a marketplace.
+    pub const CHANNEL: Self = Self::Scopes(&["channel", "admin"]);
     /// Staff that looks after orders.
     pub const STAFF_ORDERS: Self = Self::Scopes(&["staff:orders", "admin"]);
 }

@@ -161,7 +161,7 @@ impl Metered {
         let product = created.map_err(|problem| problem.detail.into_owned())?;
         let key = CounterKey::main(Sku::parse(sku).ok_or("not a SKU")?);
         ReceiveStock::connect(platform)?
-            .receive(&key, &Movement { op: "rcosts", quantity: units, fingerprint: sku }, now)
+            .receive(&key, &Movement::opening("rcosts", units, sku), now)
             .await?;
         Ok(product.id.to_string())
     }

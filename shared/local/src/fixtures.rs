@@ -9,9 +9,19 @@ use std::path::Path;
 use aws::{Capability, Platform};
 use cart::{Cart, ClaimMark, Line};
 use catalog::{NewProduct, Product};
-use inventory::CounterKey;
-use inventory::table::{HoldRequest, HoldStock, Movement, ReceiveStock};
-use kernel::{CartId, Currency, Email, Money, OrderId, Problem, ProductId, Sku, Slug, Timestamp, UserId};
+use inventory::admission::DropMode;
+use inventory::ledger::Note;
+use inventory::reservation::{Reservation, ReservedLine, State};
+use inventory::settings::{Settings, Warehouses};
+use inventory::table::{
+    ChangeSettings, ChangeWarehouses, HoldStock, MoveUnits, Movement, OpenReservation, ReceiveStock, SplitStock,
+    Transfer, TransferState,
+};
+use inventory::{CounterKey, Part};
+use kernel::counter::HoldRequest;
+use kernel::{
+    CartId, Currency, Email, Money, OrderId, Problem, ProductId, ReservationId, Sku, Slug, Timestamp, UserId,
+};
 use orders::order::{Address, OrderEvent, number};
 use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Totals};
 use serde::de::DeserializeOwned;
@@ -38,6 +48,8 @@ pub async fn load(shop: &Shop) -> Result<(), Problem> {
     let now = platform.clock().now();
     product(platform, now).await?;
     stock(platform, now).await?;
+    warehouses(platform, now).await?;
+    reservations(platform, now).await?;
     accounts(platform, now).await?;
     carts(platform, now).await?;
     orders(platform, now).await
@@ -88,8 +100,74 @@ async fn product(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
 
 async fn stock(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let shelf: ReceiveStock = capability(platform)?;
-    let movement = Movement { op: "rfixtures", quantity: 100, fingerprint: "fixtures" };
+    let movement = Movement::opening("rfixtures", 100, "fixtures");
     shelf.receive(&CounterKey::main(sku()?), &movement, now).await?;
+    Ok(())
+}
+
+/// A second warehouse with units on their way to it, and an item that is sold in turns.
+async fn warehouses(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let shop: Warehouses = known(json!({
+        "warehouses": [{ "id": "main", "name": "Main warehouse" }, { "id": "berlin", "name": "Berlin" }],
+        "priorities": { "DE": ["berlin", "main"] },
+    }))?;
+    capability::<ChangeWarehouses>(platform)?.write(shop, None).await?;
+    let kept = capability::<SplitStock>(platform)?.keep_in(&sku()?, "berlin").await?;
+    let transfer = Transfer {
+        id: known("trf_GoldenWay01")?,
+        sku: sku()?,
+        from: "main".into(),
+        to: "berlin".into(),
+        quantity: 3,
+        status: TransferState::InTransit,
+        actor: "usr_GoldenStaff".into(),
+        created_at: now,
+        updated_at: now,
+        fingerprint: "fixtures".into(),
+    };
+    let from = [Part { key: CounterKey::main(sku()?), quantity: 3 }];
+    capability::<MoveUnits>(platform)?.send(&transfer, &from, None, &kept).await?;
+    let (item, settings): (Sku, ChangeSettings) = (known("GOLDEN-TEA-250")?, capability(platform)?);
+    let drop = Some(DropMode { opens_at: now, per_second: 50, gone: false });
+    let note = Note { op: "mfixtures".into(), kind: "policy".into(), actor: "system".into(), reason: "drop".into() };
+    let before = Settings::default();
+    settings.write(&item, &before, Settings { drop, ..before.clone() }, &note).await?;
+    Ok(())
+}
+
+/// A reservation that is held, and one that is overdue.
+async fn reservations(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let hour = Timestamp::from_millis(now.millis() - 3_600_000);
+    for (id, created) in [("rsv_GoldenHeld1", now), ("rsv_GoldenDue01", hour)] {
+        let id: ReservationId = known(id)?;
+        let expires = created.after(std::time::Duration::from_secs(600));
+        let (op, key) = (id.op(), CounterKey::main(sku()?));
+        let hold = HoldRequest {
+            op: &op,
+            quantity: 1,
+            reserve: 0,
+            deadline: expires,
+            created,
+            channel: Some("pos"),
+        };
+        let reservation = Reservation {
+            id,
+            channel: "pos".into(),
+            actor: "usr_GoldenStaff".into(),
+            status: State::Held,
+            lines: vec![ReservedLine { sku: sku()?, quantity: 1 }],
+            country: None,
+            warehouse: None,
+            parts: vec![Part { key: key.clone(), quantity: 1 }],
+            fingerprint: "fixtures".into(),
+            version: 2,
+            created_at: created,
+            expires_at: expires,
+            updated_at: created,
+        };
+        fresh(capability::<OpenReservation>(platform)?.open(&reservation).await?.is_none())?;
+        capability::<HoldStock>(platform)?.hold(&key, &hold).await?;
+    }
     Ok(())
 }
 
@@ -154,7 +232,7 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     ] {
         let id: OrderId = known(id)?;
         let expires = created.after(kernel::limits::HOLD);
-        let hold = HoldRequest { op: &id.op(), quantity: 2, deadline: expires, created };
+        let hold = HoldRequest { op: &id.op(), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
         open.open(&order(id, status, payment, created, expires)?).await?;
     }
@@ -191,6 +269,8 @@ fn order(
         cart_id,
         fingerprint: "fixtures".into(),
         lines: vec![line],
+        holds: vec![Part { key: CounterKey::main(sku()?), quantity: 2 }],
+        admissions: Vec::new(),
         totals: Totals {
             subtotal: euro(2580),
             discount: euro(0),

@@ -98,7 +98,7 @@ async fn stock(shop: &Shop, sku: &str) -> Result<(), Failure> {
     }))?;
     let created = catalog::create(&CreateProducts::connect(platform)?, new, platform.random(), sku, now).await;
     created.map_err(|problem| problem.detail.into_owned())?;
-    let movement = Movement { op: "rsoak", quantity: 1_000_000, fingerprint: sku };
+    let movement = Movement::opening("rsoak", 1_000_000, sku);
     let key = CounterKey::main(Sku::parse(sku).ok_or("not a SKU")?);
     ReceiveStock::connect(platform)?.receive(&key, &movement, now).await?;
     Ok(())

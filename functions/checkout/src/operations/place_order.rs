@@ -4,27 +4,29 @@
 //! The order's id comes from the cart and the `Idempotency-Key`; every step is idempotent by it, so a repeated call, after
 //! whatever crash, goes on where the first one stopped and answers what it would have.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use aws::{Capability, ConfigError, Grant, Platform, SigningSecret};
+use aws::{BoxFuture, Capability, ConfigError, Grant, Platform, SigningSecret};
 use cart::table::{Claim, ClaimCart, LoadCart};
 use cart::{Cart, ClaimMark};
 use catalog::table::FindProducts;
-use futures_util::future::{join, join_all, join3, try_join};
+use futures_util::future::{join, join3, try_join};
 use inventory::CounterKey;
-use inventory::table::{Held, HoldRequest, HoldStock, ReadStock};
-use kernel::counter::{Counter, Refusal};
+use inventory::admission::{Entry, enter, item_of};
+use inventory::allocation::{AllotStock, Attempt, EndOverdue, Operation, Outlook, Shortage, too_few};
+use inventory::allot::Wanted;
+use inventory::desk::{Door, ReservationDesk};
+use inventory::operations::request_admission::Admission;
 use kernel::problem::code;
-use kernel::{CartId, Email, Money, OrderId, Problem, Sku, Timestamp};
+use kernel::{CartId, Email, Money, OrderId, Problem, ReservationId, Sku};
 use lambda::{Alarm, Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
 use orders::order::{Address, OrderEvent, number};
-use orders::table::{OpenOrder, Opened, Record};
+use orders::table::{Decided, OpenOrder, Opened, Record};
 use orders::view::guest_token;
-use orders::{Order, OrderLine, OrderView, Payment, PaymentStatus, Status};
+use orders::{Order, OrderView, Payment, PaymentStatus, Status};
 use payments::Charge;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{Goods, goods};
 use crate::pricing::{Priced, price};
@@ -35,8 +37,6 @@ use crate::till::{Asked, Standing, Till};
 const AFTER_PAYMENT: Duration = Duration::from_secs(3);
 /// A cart that was claimed longer ago than this, by an order that was never written, is free: the function is long dead.
 const CLAIM_LIFE: Duration = Duration::from_secs(60);
-/// So many overdue orders at most are expired by a shopper who finds the shelf empty.
-const EXPIRE_AT_ONCE: usize = 3;
 
 /// What is bought, where it goes and how it is paid.
 #[derive(Deserialize, JsonSchema)]
@@ -58,6 +58,10 @@ struct PlaceOrder {
     payment_token: String,
     /// The total that the shopper saw and agrees to.
     expected_total: Money,
+    /// The admissions to announced sales, one for each item of the cart that is sold in one.
+    #[serde(default)]
+    #[schemars(length(max = 10))]
+    admissions: Vec<String>,
 }
 
 /// What placing an order takes.
@@ -66,8 +70,9 @@ struct Desk {
     carts: LoadCart,
     claims: ClaimCart,
     products: FindProducts,
-    stock: ReadStock,
-    holds: HoldStock,
+    stock: AllotStock,
+    reservations: ReservationDesk,
+    door: Door,
     orders: OpenOrder,
     till: Till,
     secret: SigningSecret,
@@ -78,7 +83,7 @@ struct Desk {
 impl Capability for Desk {
     fn grants() -> Vec<Grant> {
         let carts = [LoadCart::grants(), ClaimCart::grants(), FindProducts::grants()].concat();
-        let stock = [ReadStock::grants(), HoldStock::grants()].concat();
+        let stock = [AllotStock::grants(), ReservationDesk::grants(), Door::grants()].concat();
         [carts, stock, OpenOrder::grants(), Till::grants(), SigningSecret::grants()].concat()
     }
 
@@ -87,8 +92,9 @@ impl Capability for Desk {
             carts: LoadCart::connect(platform)?,
             claims: ClaimCart::connect(platform)?,
             products: FindProducts::connect(platform)?,
-            stock: ReadStock::connect(platform)?,
-            holds: HoldStock::connect(platform)?,
+            stock: AllotStock::connect(platform)?,
+            reservations: ReservationDesk::connect(platform)?,
+            door: Door::connect(platform)?,
             orders: OpenOrder::connect(platform)?,
             till: Till::connect(platform)?,
             secret: SigningSecret::connect(platform)?,
@@ -119,6 +125,10 @@ pub fn function() -> Function {
             code::PRICE_CHANGED,
             code::OUT_OF_STOCK,
             code::ALL_HELD,
+            code::ADMISSION_REQUIRED,
+            code::ADMISSION_FORGED,
+            code::ADMISSION_EXPIRED,
+            code::ADMISSION_USED,
             code::CHECKOUT_IN_PROGRESS,
             code::ORDER_DECIDED,
             code::PAYMENT_DECLINED,
@@ -139,15 +149,67 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     }
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
-    let shelf = async { Ok(desk.stock.counters(&skus, true).await?) };
-    let (goods, shelf) = try_join(goods(&cart, &desk.products), shelf).await?;
+    let outlook = async { Ok(desk.stock.outlook(&skus, &cx).await?) };
+    let (goods, mut outlook) = try_join(goods(&cart, &desk.products), outlook).await?;
     let priced = agreed(&goods, &body, &cart)?;
+    let admissions = desk.admit(&body, &skus, &outlook, &cx).await?;
     let instead_of = desk.free(&cart, &id, &cx).await?;
-    // What a dead attempt of this very cart held is back on the shelf by now: the look is of before.
-    if instead_of.is_none() {
-        look(&shelf, &priced.lines, cx.now())?;
+    if instead_of.is_some() {
+        // What a dead attempt of this very cart held is back on the shelf by now: the look is of before.
+        outlook = desk.stock.outlook(&skus, &cx).await?;
     }
-    desk.begin(pending(id, body, priced, &desk, &cx), instead_of, &cx).await
+    let mut order = Order { admissions, ..pending(id, body, priced, &desk, &cx) };
+    let (op, wanted) = (order.id.op(), wanted(&order));
+    let planned = desk.stock.plan(&operation(&order, &op), &wanted, &outlook, &cx).await;
+    order.holds = planned.map_err(|shortage| refusal(shortage, &cx))?;
+    desk.begin(order, instead_of, &outlook, &cx).await
+}
+
+/// What an order wants of each item. A cart has each item once.
+fn wanted(order: &Order) -> Vec<Wanted> {
+    order.lines.iter().map(|line| Wanted { sku: line.sku.clone(), quantity: line.quantity }).collect()
+}
+
+/// The operation behind an order; `op` is its name in the counters.
+fn operation<'a>(order: &'a Order, op: &'a str) -> Operation<'a> {
+    Operation {
+        op,
+        created: order.created_at,
+        deadline: order.expires_at,
+        channel: None,
+        country: Some(&order.shipping_address.country),
+        warehouse: None,
+    }
+}
+
+/// What a shortage is to the shopper, when nothing was written for the order yet.
+fn refusal(shortage: Shortage, cx: &Cx) -> Problem {
+    match shortage {
+        Shortage::Short(lines) => too_few(&lines, cx.now()),
+        Shortage::Busy(problem) => problem,
+        Shortage::Decided | Shortage::TooLate => {
+            Problem::new(code::ORDER_DECIDED, "this attempt ran out of time; use a fresh Idempotency-Key")
+        }
+    }
+}
+
+/// The claim of an order on its cart.
+fn claim_of<'a>(order: &'a Order, instead_of: Option<&'a OrderId>) -> cart::table::ClaimRequest<'a> {
+    cart::table::ClaimRequest {
+        cart: &order.cart_id,
+        order: &order.id,
+        now: order.created_at,
+        instead_of,
+        admissions: &order.admissions,
+    }
+}
+
+/// The refusal of who must wait for a turn, with the place and what lets in when it has come.
+fn not_yet(admission: &Admission, cx: &Cx) -> Problem {
+    let wait = admission.admitted_at.since(cx.now()).as_secs().max(1);
+    let detail = format!("`{}` is sold in turns; yours comes at {}", admission.sku, admission.admitted_at);
+    let problem = Problem::new(code::ADMISSION_REQUIRED, detail).with("place", admission.place);
+    problem.with("admission", admission).retry_after(wait)
 }
 
 /// The id that belongs to this caller and key: the same key is the same order, without a table of keys. A guest is known
@@ -206,6 +268,8 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, desk: &Desk, cx: &Cx) 
         fingerprint: cx.fingerprint().to_owned(),
         lines: priced.lines,
         totals: priced.totals,
+        holds: Vec::new(),
+        admissions: Vec::new(),
         shipping_address: body.shipping_address,
         billing_address: body.billing_address,
         shipping_method: body.shipping_method,
@@ -218,66 +282,41 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, desk: &Desk, cx: &Cx) 
     }
 }
 
-/// Why the holds of an order are not all there.
-enum Shortage {
-    /// Too few units.
-    Short(Vec<Short>),
-    /// The database did not answer: nothing is known, the same call goes on from here.
-    Busy(Problem),
-    /// The order was decided meanwhile.
-    Decided,
-    /// The hold comes so late that nobody can tell any more whether it was done before.
-    TooLate,
-}
-
-/// A line that cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Short {
-    sku: Sku,
-    requested: u32,
-    available: i64,
-    /// When units may come back, for units that others hold.
-    #[serde(skip)]
-    back_at: Option<Timestamp>,
-}
-
-impl Short {
-    /// What a counter that refuses means to the shopper.
-    fn of(line: &OrderLine, counter: &Counter) -> Self {
-        let enough_later = counter.available + counter.held() >= i64::from(line.quantity);
-        let earliest = counter.holds.values().map(|hold| hold.deadline).min();
-        let back_at = earliest.filter(|_| enough_later).map(Timestamp::from_millis);
-        Self { sku: line.sku.clone(), requested: line.quantity, available: counter.available.max(0), back_at }
-    }
-}
-
-fn too_few(short: &[Short], now: Timestamp) -> Problem {
-    let names: Vec<String> = short.iter().map(|line| format!("`{}` ({} left)", line.sku, line.available)).collect();
-    let lasting = short.iter().any(|line| line.back_at.is_none());
-    let lines = short.iter().filter(|line| !lasting || line.back_at.is_none()).collect::<Vec<_>>();
-    if lasting {
-        return Problem::new(code::OUT_OF_STOCK, format!("too few units of {}", names.join(", "))).with("lines", lines);
-    }
-    let back_at = short.iter().filter_map(|line| line.back_at).max().unwrap_or(now);
-    let detail = format!("other shoppers hold what is left of {}; some may come back", names.join(", "));
-    Problem::new(code::ALL_HELD, detail).with("lines", lines).retry_after(back_at.since(now).as_secs().max(1))
-}
-
-/// A look at the shelf before anything is written: whoever comes too late costs reads only. It promises nothing; the
-/// holds decide. Overdue holds are no obstacle: the hold ends them.
-fn look(shelf: &HashMap<Sku, Counter>, lines: &[OrderLine], now: Timestamp) -> Result<(), Problem> {
-    let empty = Counter::default();
-    let overdue = |counter: &Counter| counter.holds.values().any(|hold| hold.deadline <= now.millis());
-    let short: Vec<Short> = lines
-        .iter()
-        .map(|line| (line, shelf.get(&line.sku).unwrap_or(&empty)))
-        .filter(|(line, counter)| counter.available < i64::from(line.quantity) && !overdue(counter))
-        .map(|(line, counter)| Short::of(line, counter))
-        .collect();
-    if short.is_empty() { Ok(()) } else { Err(too_few(&short, now)) }
-}
-
 impl Desk {
+    /// Lets in who has an admission for each item that is sold in an announced sale; gives their ids. Who has none gets a
+    /// place.
+    async fn admit(
+        &self,
+        body: &PlaceOrder,
+        skus: &[Sku],
+        outlook: &Outlook,
+        cx: &Cx,
+    ) -> Result<Vec<String>, Problem> {
+        let mut ids = Vec::new();
+        for sku in skus {
+            let Some(drop) = outlook.settings(sku).drop.filter(|drop| !drop.gone) else { continue };
+            let key = self.secret.key().await?;
+            let shown = body.admissions.iter().find(|text| item_of(key, text).as_ref() == Some(sku));
+            let Some(text) = shown.or(body.admissions.first()) else {
+                let (ticket, text) = self.door.place(sku, &body.cart_id, &drop, cx).await?;
+                return Err(not_yet(&Admission::of(ticket, text), cx));
+            };
+            match enter(key, text, sku, &body.cart_id, cx.now()) {
+                Entry::Open(id) => ids.push(id),
+                Entry::Early(ticket) => return Err(not_yet(&Admission::of(ticket, text.clone()), cx)),
+                Entry::Late => {
+                    let detail = format!("the admission to `{sku}` is over; ask for another");
+                    return Err(Problem::new(code::ADMISSION_EXPIRED, detail));
+                }
+                Entry::Forged => {
+                    let detail = format!("the admission is not for `{sku}` and this cart");
+                    return Err(Problem::new(code::ADMISSION_FORGED, detail));
+                }
+            }
+        }
+        Ok(ids)
+    }
+
     /// Makes sure that no other order is paying for this cart, and gives the dead one to claim it from.
     async fn free(&self, cart: &Cart, id: &OrderId, cx: &Cx) -> Result<Option<OrderId>, Problem> {
         let Some(ClaimMark { order: other, at }) = cart.claim.clone().filter(|mark| mark.order != *id) else {
@@ -296,7 +335,7 @@ impl Desk {
                     return Err(busy());
                 }
                 let standing = self.till.end(&other, cx).await?;
-                self.till.move_holds(&standing, cx.now()).await?;
+                self.till.move_holds(&standing, &[], cx.now()).await?;
                 standing
             }
             Some(standing) => standing,
@@ -309,9 +348,15 @@ impl Desk {
     }
 
     /// Writes order, claim and holds side by side; the decision on the order later commits or drops them all.
-    async fn begin(&self, order: Order, instead_of: Option<OrderId>, cx: &Cx) -> Result<Reply, Problem> {
-        let claim = self.claims.claim(&order.cart_id, &order.id, order.created_at, instead_of.as_ref());
-        let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold_all(&order, cx)).await;
+    async fn begin(
+        &self,
+        order: Order,
+        instead_of: Option<OrderId>,
+        outlook: &Outlook,
+        cx: &Cx,
+    ) -> Result<Reply, Problem> {
+        let claim = self.claims.claim(claim_of(&order, instead_of.as_ref()));
+        let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold(&order, outlook, cx)).await;
         match opened? {
             Opened::Yes => self.go_on(order, claimed?, held, cx).await,
             // The same call runs twice at once; this one found the other's order and goes the other's way.
@@ -324,87 +369,60 @@ impl Desk {
         if order.status != Status::Pending {
             return self.answer(Record::Order(Box::new(order)), cx).await;
         }
-        let claim = self.claims.claim(&order.cart_id, &order.id, order.created_at, None);
-        let (claimed, held) = join(claim, self.hold_all(&order, cx)).await;
+        let skus: Vec<Sku> = order.lines.iter().map(|line| line.sku.clone()).collect();
+        let outlook = self.stock.outlook(&skus, cx).await?;
+        let claim = self.claims.claim(claim_of(&order, None));
+        let (claimed, held) = join(claim, self.hold(&order, &outlook, cx)).await;
         self.go_on(order, claimed?, held, cx).await
     }
 
     /// A cart pays for one order: who did not get the claim steps back.
-    async fn go_on(&self, order: Order, claimed: Claim, held: Result<(), Shortage>, cx: &Cx) -> Result<Reply, Problem> {
-        match claimed {
-            Claim::Mine(_) => self.pay_if_held(order, held, cx).await,
+    async fn go_on(&self, order: Order, claimed: Claim, held: Attempt, cx: &Cx) -> Result<Reply, Problem> {
+        let (reason, problem) = match claimed {
+            Claim::Mine(_) => return self.pay_if_held(order, held, cx).await,
             Claim::Of(mark) => {
-                self.drop_order(&order, "another order is paying for the cart", cx).await?;
                 let detail = "another checkout of this cart is under way";
-                Err(Problem::new(code::CHECKOUT_IN_PROGRESS, detail).with("order", mark.order).retry_after(1))
+                let problem = Problem::new(code::CHECKOUT_IN_PROGRESS, detail).with("order", mark.order);
+                ("another order is paying for the cart", problem.retry_after(1))
             }
-            Claim::NoCart => {
-                self.drop_order(&order, "the cart is gone", cx).await?;
-                Err(Problem::new(code::CART_NOT_FOUND, "there is no such cart"))
+            Claim::Used => {
+                let detail = "an admission lets in one order; ask for another";
+                ("its admission was used before", Problem::new(code::ADMISSION_USED, detail))
             }
-        }
+            Claim::NoCart => ("the cart is gone", Problem::new(code::CART_NOT_FOUND, "there is no such cart")),
+        };
+        self.drop_order(&order, reason, &held.touched, cx).await?;
+        Err(problem)
     }
 
-    async fn drop_order(&self, order: &Order, reason: &str, cx: &Cx) -> Result<(), Problem> {
+    async fn drop_order(&self, order: &Order, reason: &str, touched: &[CounterKey], cx: &Cx) -> Result<(), Problem> {
         let standing = self.till.cancel(order, reason, cx).await?;
-        Ok(self.till.move_holds(&standing, cx.now()).await?)
+        Ok(self.till.move_holds(&standing, touched, cx.now()).await?)
     }
 
-    /// Holds every line, side by side.
-    async fn hold_all(&self, order: &Order, cx: &Cx) -> Result<(), Shortage> {
-        let results = join_all(order.lines.iter().map(|line| self.hold(order, line, cx))).await;
-        let mut short = Vec::new();
-        for result in results {
-            match result {
-                Ok(()) => {}
-                Err(Shortage::Short(lines)) => short.extend(lines),
-                Err(other) => return Err(other),
-            }
-        }
-        if short.is_empty() { Ok(()) } else { Err(Shortage::Short(short)) }
-    }
-
-    /// Holds one line. Who finds the shelf empty but overdue orders on it ends those, and takes their units at once.
-    async fn hold(&self, order: &Order, line: &OrderLine, cx: &Cx) -> Result<(), Shortage> {
-        let key = CounterKey::main(line.sku.clone());
-        let op = order.id.op();
-        let (deadline, created) = (order.expires_at, order.created_at);
-        let request = HoldRequest { op: &op, quantity: line.quantity, deadline, created };
-        let busy = |error: aws::DataError| Shortage::Busy(error.into());
-        let mut tries = 2;
-        loop {
-            tries -= 1;
-            match self.holds.hold(&key, &request).await.map_err(busy)? {
-                Held::Yes => return Ok(()),
-                Held::No(Refusal::Done, _) => return Err(Shortage::Decided),
-                Held::No(Refusal::TooOld, _) => return Err(Shortage::TooLate),
-                Held::No(_, counter) => {
-                    let freed = tries > 0 && self.free_overdue(&key, &counter, cx).await.map_err(Shortage::Busy)?;
-                    if !freed {
-                        return Err(Shortage::Short(vec![Short::of(line, &counter)]));
-                    }
+    /// Holds every line, side by side. Who finds the shelf empty but overdue operations on it ends those, and takes their
+    /// units at once.
+    async fn hold(&self, order: &Order, outlook: &Outlook, cx: &Cx) -> Attempt {
+        let end = |key: CounterKey, op: String| -> BoxFuture<'_, Result<bool, Problem>> {
+            Box::pin(async move {
+                if let Some(id) = OrderId::from_op(&op) {
+                    let standing = self.till.end(&id, cx).await?;
+                    self.till.move_hold(&key, &id, &standing, cx.now()).await?;
+                    return Ok(true);
                 }
-                Held::Unknown => return Err(Shortage::Short(vec![Short::of(line, &Counter::default())])),
-            }
-        }
+                match ReservationId::from_op(&op) {
+                    Some(id) => Ok(self.reservations.end(&key, &id, cx.now()).await?),
+                    None => Ok(false),
+                }
+            })
+        };
+        let (end, op, wanted): (&EndOverdue<'_>, _, _) = (&end, order.id.op(), wanted(order));
+        self.stock.hold(&operation(order, &op), &wanted, &order.holds, outlook, end, cx).await
     }
 
-    /// Ends overdue orders that hold units of a counter: first the record, then the hold. Whether any was ended.
-    async fn free_overdue(&self, key: &CounterKey, counter: &Counter, cx: &Cx) -> Result<bool, Problem> {
-        let now = cx.now();
-        let overdue = counter.holds.iter().filter(|(_, hold)| hold.deadline <= now.millis());
-        let mut freed = false;
-        for id in overdue.filter_map(|(op, _)| OrderId::from_op(op)).take(EXPIRE_AT_ONCE) {
-            let standing = self.till.end(&id, cx).await?;
-            self.till.move_hold(key, &id, &standing, now).await?;
-            freed = true;
-        }
-        Ok(freed)
-    }
-
-    async fn pay_if_held(&self, order: Order, held: Result<(), Shortage>, cx: &Cx) -> Result<Reply, Problem> {
-        match held {
-            Ok(()) => {}
+    async fn pay_if_held(&self, mut order: Order, held: Attempt, cx: &Cx) -> Result<Reply, Problem> {
+        let mut parts = match held.result {
+            Ok(parts) => parts,
             Err(Shortage::Busy(problem)) => return Err(problem),
             Err(Shortage::Decided) => {
                 let standing = self.till.record(&order.id).await?.unwrap_or(Record::Tombstone);
@@ -416,9 +434,22 @@ impl Desk {
                 return self.answer(standing, cx).await;
             }
             Err(Shortage::Short(lines)) => {
-                self.drop_order(&order, "too few units", cx).await?;
+                self.drop_order(&order, "too few units", &held.touched, cx).await?;
                 return Err(too_few(&lines, cx.now()));
             }
+        };
+        parts.sort_unstable();
+        order.holds.sort_unstable();
+        if parts != order.holds {
+            order = match self.till.name_holds(&order, &parts, cx).await? {
+                Decided::Now(order) => *order,
+                Decided::Before(Record::Order(order)) if order.status == Status::Pending => {
+                    let detail = "the same call is being carried out";
+                    return Err(Problem::new(code::REQUEST_IN_FLIGHT, detail).retry_after(1));
+                }
+                Decided::Before(record) => return self.answer(record, cx).await,
+                Decided::Missing => return Err(Problem::internal("the order is gone")),
+            };
         }
         let limit = self.payment_timeout.min(cx.remaining().saturating_sub(AFTER_PAYMENT));
         let standing = match self.till.charge(&order, limit, cx).await {

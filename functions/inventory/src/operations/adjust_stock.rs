@@ -1,22 +1,25 @@
 //! `POST /v1/admin/inventory/{sku}/adjustments`: a count is corrected, never below what is held.
 
-use kernel::Problem;
+use kernel::counter::Adjustment;
 use kernel::problem::code;
-use lambda::{Auth, Call, Function, Http, Nothing, Reply};
+use kernel::{Handle, Problem, Sku};
+use lambda::{Auth, Call, Cx, Function, Http, Nothing, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{SkuPath, answer, movement_op};
-use crate::stock::{CounterKey, Stock, check_warehouse};
-use crate::table::{AdjustStock, Movement};
+use super::{SkuPath, answer_stock, below_held, check_warehouse, moved, movement_op, no_such_sku, read_stock};
+use crate::allot::{Bin, Look};
+use crate::desk::patiently;
+use crate::settings::Settings;
+use crate::stock::{CounterKey, Stock};
+use crate::table::{AdjustStock, MoveUnits, Movement, ReadSettings, ReadStock, Sent};
 
 /// A correction.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Adjustment {
+struct AdjustmentRequest {
     /// Where; a fresh shop has `main`.
-    #[schemars(length(min = 1, max = 40))]
-    warehouse: String,
+    warehouse: Handle,
     /// How many units more; negative for fewer.
     #[schemars(range(min = -1_000_000, max = 1_000_000))]
     quantity: i64,
@@ -29,21 +32,89 @@ struct Adjustment {
 #[must_use]
 pub fn function() -> Function {
     Http::post("adjust-stock", "/v1/admin/inventory/{sku}/adjustments")
-        .summary("Correct the count of a SKU by a signed number of units")
+        .summary("Correct the count of a SKU by a signed number of units; If-Match makes it a compare-and-set")
         .auth(Auth::STAFF_INVENTORY)
         .reply::<Stock>(200, "the corrected stock")
-        .problems(&[code::SKU_NOT_FOUND, code::WAREHOUSE_NOT_FOUND, code::BELOW_HELD, code::KEY_REUSED])
+        .problems(&[
+            code::SKU_NOT_FOUND,
+            code::WAREHOUSE_NOT_FOUND,
+            code::BELOW_HELD,
+            code::KEY_REUSED,
+            code::VERSION_MISMATCH,
+        ])
         .handle(handle)
 }
 
-async fn handle(call: Call<SkuPath, Nothing, Adjustment>, stock: AdjustStock) -> Result<Reply, Problem> {
-    check_warehouse(&call.body.warehouse)?;
-    if call.body.quantity == 0 {
+async fn handle(
+    call: Call<SkuPath, Nothing, AdjustmentRequest>,
+    (settings, read, stock, units): (ReadSettings, ReadStock, AdjustStock, MoveUnits),
+) -> Result<Reply, Problem> {
+    let Call { path, body, cx, .. } = call;
+    if body.quantity == 0 {
         return Err(Problem::field("/quantity", "must not be 0"));
     }
-    call.cx.note("reason", &call.body.reason);
-    let key = CounterKey { warehouse: call.body.warehouse, ..CounterKey::main(call.path.sku) };
-    let op = movement_op(&call.cx);
-    let movement = Movement { op: &op, quantity: call.body.quantity, fingerprint: call.cx.fingerprint() };
-    answer(&key, stock.adjust(&key, &movement, call.cx.now()).await?)
+    cx.note("reason", &body.reason);
+    check_warehouse(&settings, &body.warehouse).await?;
+    let kept = settings.of(&path.sku).await?;
+    let expected = cx.expected_version().map(|version| i64::try_from(version).unwrap_or(i64::MAX));
+    let key = CounterKey { sku: path.sku, warehouse: body.warehouse.to_string(), shard: 0 };
+    if kept.shards(&key.warehouse).active > 1 {
+        if expected.is_some() {
+            let detail = "the item is split over shards: there is no one version to compare with";
+            return Err(Problem::new(code::VERSION_MISMATCH, detail));
+        }
+        if body.quantity < 0 {
+            let off = WriteOff { kept: &kept, read: &read, units: &units, cx: &cx };
+            off.run(&key.sku, &key.warehouse, body.quantity, &body.reason).await?;
+            return Ok(answer_stock(&read_stock(&read, &key.sku).await?));
+        }
+    }
+    let (op, actor) = (movement_op(&cx), cx.actor());
+    let adjustment = Adjustment { op: &op, quantity: body.quantity, fingerprint: cx.fingerprint(), expected };
+    let movement = Movement { adjustment, kind: "adjustment", actor: &actor, reason: &body.reason };
+    let counter = moved(&key, stock.adjust(&key, &movement, cx.now()).await?)?;
+    if kept.is_whole() {
+        return Ok(answer_stock(&Stock::of(key.sku.clone(), [(&key, &counter)])));
+    }
+    Ok(answer_stock(&read_stock(&read, &key.sku).await?))
+}
+
+/// Units that are written off from whichever shards have them: one transaction, known by its record.
+struct WriteOff<'a> {
+    kept: &'a Settings,
+    read: &'a ReadStock,
+    units: &'a MoveUnits,
+    cx: &'a Cx,
+}
+
+impl WriteOff<'_> {
+    async fn run(&self, sku: &Sku, warehouse: &str, quantity: i64, reason: &str) -> Result<(), Problem> {
+        let keys: Vec<CounterKey> =
+            self.kept.counters(sku).into_iter().filter(|key| key.warehouse == warehouse).collect();
+        let units = u32::try_from(quantity.unsigned_abs()).unwrap_or(u32::MAX);
+        let (op, actor, fingerprint) = (movement_op(self.cx), self.cx.actor(), self.cx.fingerprint());
+        for _ in 0..4 {
+            let snapshot = self.read.counters(sku, &keys, true).await?;
+            if snapshot.counters.is_empty() {
+                return Err(no_such_sku(sku));
+            }
+            let bin = |key: &CounterKey| Bin { key: key.clone(), counter: snapshot.counter(key), reserve: 0 };
+            let look = Look { warehouses: vec![keys.iter().map(bin).collect()] };
+            let parts = look.allot(&op, units).map_err(|lack| below_held(lack.available, lack.held));
+            let known = self.units.written_off(&op).await?;
+            if let Some(known) = known {
+                return if known == fingerprint {
+                    Ok(())
+                } else {
+                    Err(Problem::new(code::KEY_REUSED, "use a fresh Idempotency-Key for another request"))
+                };
+            }
+            let (parts, by) = (parts?, (actor.as_str(), reason));
+            let write = || self.units.write_off(&op, fingerprint, &parts, by, self.cx.now());
+            if patiently(self.cx, write).await? == Sent::Yes {
+                return Ok(());
+            }
+        }
+        Err(Problem::new(code::UNAVAILABLE, "the shards kept changing; nothing was written off").retry_after(1))
+    }
 }

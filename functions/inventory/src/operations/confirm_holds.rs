@@ -1,11 +1,11 @@
-//! The worker behind every decided record: confirms or releases its holds.
+//! The worker behind every decided record: confirms or releases the holds that it names.
 
 use aws::QueueSpec;
 use futures_util::future::try_join_all;
 use kernel::counter::{Outcome, Refusal};
 use lambda::{Alarm, Consumer, Delivery, Fault, Function};
 
-use crate::stock::HoldDecision;
+use crate::stock::{HoldDecision, Part};
 use crate::table::SettleHolds;
 
 /// Decided records, in any order: confirming and releasing are idempotent and exclude each other.
@@ -16,7 +16,7 @@ pub const QUEUE: QueueSpec =
 #[must_use]
 pub fn function() -> Function {
     Consumer::new("confirm-holds")
-        .summary("Confirm or release the holds of a decided order")
+        .summary("Confirm or release the holds of a decided order or reservation")
         .concurrency(8)
         .queue(&QUEUE, handle)
         .alarm(Alarm { metric: "MissingHolds", threshold: 1, period_s: 60, periods: 1 })
@@ -25,11 +25,11 @@ pub fn function() -> Function {
 async fn handle(delivery: Delivery<HoldDecision>, holds: SettleHolds) -> Result<(), Fault> {
     let decision = delivery.event.data;
     let now = delivery.cx.now();
-    let settle = |line: &crate::stock::HeldLine| {
-        let (holds, key, op) = (holds.clone(), line.key.clone(), decision.op.clone());
+    let settle = |part: &Part| {
+        let (holds, key, op) = (holds.clone(), part.key.clone(), decision.op.clone());
         async move { holds.settle(&key, &op, decision.committed, decision.created, now).await }
     };
-    let outcomes = try_join_all(decision.lines.iter().map(settle)).await?;
+    let outcomes = try_join_all(decision.parts.iter().map(settle)).await?;
     // A committed record without its hold on the first delivery: units were sold that nobody held. It must never happen;
     // on a later delivery the mark may simply have been pruned.
     let missing = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused(Refusal::NoHold)).count();

@@ -1,12 +1,16 @@
 //! `GET /v1/inventory/{sku}`: whether something can be bought.
 
+use http::header::CACHE_CONTROL;
 use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Cache, Call, Function, Http, Reply};
 
 use super::{SkuPath, no_such_sku};
-use crate::stock::{Availability, CounterKey};
-use crate::table::ReadCounter;
+use crate::stock::Availability;
+use crate::table::ReadStock;
+
+/// What is gone stays gone for a while: then the CDN answers the crowd.
+const GONE: Cache = Cache::Public { max_age: 10, stale: 30 };
 
 /// The declaration.
 #[must_use]
@@ -19,8 +23,16 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<SkuPath>, counters: ReadCounter) -> Result<Reply, Problem> {
-    let key = CounterKey::main(call.path.sku);
-    let counter = counters.read(&key).await?.ok_or_else(|| no_such_sku(&key.sku))?;
-    Ok(Reply::ok(&Availability::of(key.sku, &counter)))
+async fn handle(call: Call<SkuPath>, stock: ReadStock) -> Result<Reply, Problem> {
+    let sku = call.path.sku;
+    let snapshot = stock.all(std::slice::from_ref(&sku), false, false).await?;
+    if snapshot.settings.is_empty() && snapshot.counters.is_empty() {
+        return Err(no_such_sku(&sku));
+    }
+    let settings = snapshot.settings(&sku);
+    let keys = settings.counters(&sku);
+    let counters = keys.iter().filter_map(|key| snapshot.counters.get(key));
+    let reply = Reply::ok(&Availability::of(sku, &settings, counters));
+    let gone = settings.drop.is_some_and(|drop| drop.gone);
+    Ok(if gone { reply.header(CACHE_CONTROL, &GONE.header()) } else { reply })
 }

@@ -4,9 +4,9 @@ use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Auth, Call, Function, Http, Reply};
 
-use super::{SkuPath, no_such_sku};
-use crate::stock::{CounterKey, Stock};
-use crate::table::ReadCounter;
+use super::{SkuPath, answer_stock, read_stock};
+use crate::stock::Stock;
+use crate::table::ReadStock;
 
 /// The declaration.
 #[must_use]
@@ -19,8 +19,6 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<SkuPath>, counters: ReadCounter) -> Result<Reply, Problem> {
-    let key = CounterKey::main(call.path.sku);
-    let counter = counters.read(&key).await?.ok_or_else(|| no_such_sku(&key.sku))?;
-    Ok(Reply::ok(&Stock::of(&key, &counter)))
+async fn handle(call: Call<SkuPath>, stock: ReadStock) -> Result<Reply, Problem> {
+    Ok(answer_stock(&read_stock(&stock, &call.path.sku).await?))
 }

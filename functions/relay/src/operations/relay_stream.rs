@@ -4,7 +4,7 @@ use aws::{Capability, ConfigError, Grant, Message, Platform, Queue, QueueSpec, R
 use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
-use crate::routes::{Outgoing, counter_changed, order_changed};
+use crate::routes::{Outgoing, order_changed, stock_changed};
 
 /// The relays, one per table.
 #[must_use]
@@ -53,7 +53,12 @@ impl Capability for OrderQueues {
 #[derive(Clone)]
 struct StockQueues(Vec<(&'static str, Queue)>);
 
-const OF_STOCK: [&QueueSpec; 1] = [&checkout::operations::expire_orders::QUEUE];
+const OF_STOCK: [&QueueSpec; 4] = [
+    &checkout::operations::expire_orders::QUEUE,
+    &inventory::operations::expire_reservations::QUEUE,
+    &inventory::operations::confirm_holds::QUEUE,
+    &notifications::operations::alert_low_stock::QUEUE,
+];
 
 impl Capability for StockQueues {
     fn grants() -> Vec<Grant> {
@@ -70,7 +75,7 @@ async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Resu
 }
 
 async fn relay_inventory(changes: Vec<Change>, cx: Cx, queues: StockQueues) -> Result<(), StreamFailure> {
-    relay(&changes, &cx, &queues.0, counter_changed).await
+    relay(&changes, &cx, &queues.0, stock_changed).await
 }
 
 /// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that

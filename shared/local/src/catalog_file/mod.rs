@@ -8,7 +8,6 @@
 mod map;
 mod read;
 
-use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -235,11 +234,12 @@ impl Importer {
     /// Gives an opening stock to each SKU that never had any; answers to how many.
     async fn open_stock(&self, stock: &[(Sku, u32)]) -> Result<u64, Problem> {
         let skus: Vec<Sku> = stock.iter().map(|(sku, _)| sku.clone()).collect();
-        let standing: HashMap<Sku, _> = self.standing.counters(&skus, true).await?;
+        let standing = self.standing.first_look(&skus, false, true).await?.counters;
         let mut stocked = 0;
-        for (sku, quantity) in stock.iter().filter(|(sku, quantity)| *quantity > 0 && !standing.contains_key(sku)) {
+        let fresh = |sku: &Sku| !standing.contains_key(&CounterKey::main(sku.clone()));
+        for (sku, quantity) in stock.iter().filter(|(sku, quantity)| *quantity > 0 && fresh(sku)) {
             let op = kernel::id::fingerprint(&[FINGERPRINT.as_bytes(), sku.as_str().as_bytes()]);
-            let movement = Movement { op: &op, quantity: i64::from(*quantity), fingerprint: FINGERPRINT };
+            let movement = Movement::opening(&op, i64::from(*quantity), FINGERPRINT);
             let moved =
                 self.stock.receive(&CounterKey::main(sku.clone()), &movement, self.platform.clock().now()).await?;
             if let Moved::Yes(_) = moved {

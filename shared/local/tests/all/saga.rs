@@ -13,8 +13,8 @@ use catalog::table::CreateProducts;
 use engine::{Call, ConnectorFailure, Layer, Next, Reply};
 use http::{Method, Request};
 use inventory::CounterKey;
-use inventory::table::{Held, HoldRequest, HoldStock, Movement, ReadCounter, ReceiveStock, SettleHolds};
-use kernel::counter::Counter;
+use inventory::table::{Held, HoldStock, Movement, ReadCounter, ReceiveStock, SettleHolds};
+use kernel::counter::{Counter, HoldRequest};
 use kernel::limits::{DONE_MARK, DONE_MARKS};
 use kernel::{OrderId, Sku, Timestamp};
 use local::{Options, Shop, registry};
@@ -84,7 +84,7 @@ impl World {
         }));
         let products = CreateProducts::connect(platform).unwrap();
         catalog::create(&products, new.unwrap(), [1; 16], "f", START).await.unwrap();
-        let movement = Movement { op: "receipt", quantity: UNITS, fingerprint: "f" };
+        let movement = Movement::opening("receipt", UNITS, "f");
         ReceiveStock::connect(platform).unwrap().receive(&world.key, &movement, START).await.unwrap();
         world
     }
@@ -266,7 +266,7 @@ async fn a_hold_whose_order_was_never_written_is_freed_and_the_order_can_never_c
     let id = OrderId::new([9; 16]);
     let hold = HoldStock::connect(platform).unwrap();
     let deadline = START.after(kernel::limits::HOLD);
-    let request = HoldRequest { op: &id.op(), quantity: 2, deadline, created: START };
+    let request = HoldRequest { op: &id.op(), quantity: 2, reserve: 0, deadline, created: START, channel: None };
     assert_eq!(hold.hold(&world.key, &request).await.unwrap(), Held::Yes);
     world.settle().await;
     assert_eq!(world.counter().await.held(), 0, "the timer freed it");
@@ -289,10 +289,10 @@ async fn a_hold_that_arrives_after_its_order_was_decided_is_freed_by_its_own_tim
     // Another shelf than the order's own: there is no mark of it there, so the late hold lands.
     let platform = world.shop.platform();
     let other = CounterKey::main(Sku::parse("COFFEE").unwrap());
-    let movement = Movement { op: "receipt", quantity: 1, fingerprint: "f" };
+    let movement = Movement::opening("receipt", 1, "f");
     ReceiveStock::connect(platform).unwrap().receive(&other, &movement, START).await.unwrap();
     let deadline = world.clock.now().after(kernel::limits::HOLD);
-    let request = HoldRequest { op: &id.op(), quantity: 1, deadline, created: world.clock.now() };
+    let request = HoldRequest { op: &id.op(), quantity: 1, reserve: 0, deadline, created: world.clock.now(), channel: None };
     assert_eq!(HoldStock::connect(platform).unwrap().hold(&other, &request).await.unwrap(), Held::Yes);
     world.settle().await;
     let counter = ReadCounter::connect(platform).unwrap().read(&other).await.unwrap().unwrap();
@@ -308,7 +308,7 @@ async fn a_hold_that_comes_too_late_on_a_busy_shelf_ends_its_order_and_a_fresh_k
     for index in 0..=DONE_MARKS + 1 {
         world.clock.advance(if index > DONE_MARKS { DONE_MARK } else { Duration::from_millis(1) });
         let (op, now) = (format!("x{index}"), world.clock.now());
-        let request = HoldRequest { op: &op, quantity: 1, deadline: now.after(DONE_MARK), created: now };
+        let request = HoldRequest { op: &op, quantity: 1, reserve: 0, deadline: now.after(DONE_MARK), created: now, channel: None };
         assert_eq!(hold.hold(&world.key, &request).await.unwrap(), Held::Yes);
         settle.settle(&world.key, &op, false, now, now).await.unwrap();
     }

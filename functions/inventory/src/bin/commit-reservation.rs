@@ -1,0 +1,5 @@
+//! The Lambda `commit-reservation`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![inventory::operations::commit_reservation::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `release-reservation`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![inventory::operations::release_reservation::function()])
+}

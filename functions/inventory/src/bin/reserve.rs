@@ -1,0 +1,5 @@
+//! The Lambda `reserve`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![inventory::operations::reserve::function()])
+}

@@ -1,0 +1,58 @@
+//! `PUT /v1/admin/inventory/{sku}/shards`: a hot item is split, so that more shoppers can hold it at once.
+
+use kernel::limits::SHARDS;
+use kernel::problem::code;
+use kernel::{Handle, Problem};
+use lambda::{Auth, Call, Function, Http, Nothing, Reply};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{SkuPath, answer_stock, check_warehouse, read_stock};
+use crate::desk::{Spreader, patiently};
+use crate::stock::Stock;
+use crate::table::{Changed, ReadSettings, ReadStock, SplitStock};
+
+/// Over how many shards.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ShardsRequest {
+    /// Where.
+    warehouse: Handle,
+    /// How many; fewer than now only while no sale runs on those that go.
+    #[schemars(range(min = 1, max = SHARDS))]
+    shards: u32,
+}
+
+/// The declaration.
+#[must_use]
+pub fn function() -> Function {
+    Http::put("set-shards", "/v1/admin/inventory/{sku}/shards")
+        .summary("Split the stock of a SKU over shards, and spread its units evenly")
+        .auth(Auth::STAFF_INVENTORY)
+        .reply::<Stock>(200, "the stock, shard by shard")
+        .problems(&[code::SKU_NOT_FOUND, code::WAREHOUSE_NOT_FOUND, code::SHARDS_IN_USE])
+        .handle(handle)
+        .timeout(29)
+}
+
+async fn handle(
+    call: Call<SkuPath, Nothing, ShardsRequest>,
+    (settings, read, split, spreader): (ReadSettings, ReadStock, SplitStock, Spreader),
+) -> Result<Reply, Problem> {
+    let (sku, shards, cx) = (call.path.sku, call.body.shards, call.cx);
+    check_warehouse(&settings, &call.body.warehouse).await?;
+    read_stock(&read, &sku).await?;
+    let (warehouse, actor) = (call.body.warehouse.as_str(), cx.actor());
+    if shards < settings.of(&sku).await?.shards(warehouse).active {
+        spreader.drain(&sku, warehouse, shards, &actor, &cx).await?;
+    }
+    match patiently(&cx, || split.set_shards(&sku, warehouse, shards)).await? {
+        Changed::Yes(_) => {}
+        Changed::Held | Changed::Version(_) => {
+            let detail = "units are held, or came in, on the shards that would go; try again when the sale is over";
+            return Err(Problem::new(code::SHARDS_IN_USE, detail).retry_after(60));
+        }
+    }
+    spreader.spread(&sku, warehouse, &actor, &cx).await?;
+    Ok(answer_stock(&read_stock(&read, &sku).await?))
+}
