@@ -166,6 +166,9 @@ mod tests {
     use crate::counter::{Adjustment, HoldRequest, Outcome};
     use crate::time::Timestamp;
 
+    /// Operation, where its record stands, and the counters that it names.
+    type Row<'a> = (&'a str, Standing, &'a [(&'static str, u32)]);
+
     const AT: Timestamp = Timestamp::from_millis(10);
 
     fn stocked(quantity: i64) -> Counter {
@@ -180,10 +183,7 @@ mod tests {
         assert_eq!(counter.hold(&request), Outcome::Applied);
     }
 
-    fn books(
-        counters: &[(&'static str, Counter)],
-        records: &[(&str, Standing, &[(&'static str, u32)])],
-    ) -> Books<&'static str> {
+    fn books(counters: &[(&'static str, Counter)], records: &[Row<'_>]) -> Books<&'static str> {
         let record = |standing, parts: &[(&'static str, u32)]| Record { standing, parts: parts.to_vec() };
         Books {
             counters: counters.iter().cloned().collect(),
@@ -209,7 +209,7 @@ mod tests {
         hold(&mut held, "a", 2);
         let mut taken = held.clone();
         taken.confirm("a", AT);
-        let sale: (&str, Standing, &[(&str, u32)]) = ("a", Standing::Committed, &[("x", 2)]);
+        let sale: Row<'_> = ("a", Standing::Committed, &[("x", 2)]);
         for counter in [held, taken] {
             assert_eq!(books(&[("x", counter)], &[sale]).at_any_time(), []);
         }
@@ -240,8 +240,7 @@ mod tests {
 
     #[test]
     fn more_than_there_is_cannot_be_sold_unless_it_is_allowed() {
-        let sales: [(&str, Standing, &[(&str, u32)]); 2] =
-            [("a", Standing::Committed, &[("x", 1)]), ("b", Standing::Committed, &[("x", 1)])];
+        let sales: [Row<'_>; 2] = [("a", Standing::Committed, &[("x", 1)]), ("b", Standing::Committed, &[("x", 1)])];
         let phantom = Counter { taken: 2, available: 0, ..stocked(1) };
         assert_eq!(ids(&books(&[("x", phantom.clone())], &sales).at_any_time()), [BALANCED, OVERSOLD]);
         assert_eq!(books(&[("x", Counter { allowance: 1, ..phantom })], &sales).at_any_time(), []);
@@ -250,7 +249,7 @@ mod tests {
     #[test]
     fn a_hold_may_stand_and_a_record_pend_but_not_for_ever() {
         let mut counter = stocked(1);
-        let pending = [("a", Standing::Pending, &[("x", 1)][..])];
+        let pending: [Row<'_>; 1] = [("a", Standing::Pending, &[("x", 1)])];
         assert_eq!(ids(&books(&[("x", counter.clone())], &pending).when_settled()), [UNDECIDED]);
         hold(&mut counter, "a", 1);
         let open = books(&[("x", counter.clone())], &pending);
