@@ -229,12 +229,14 @@ impl AllotStock {
         cx: &Cx,
     ) -> Result<Vec<Part>, Shortage> {
         let settings = outlook.settings(&wanted.sku);
+        if settings.drop.as_ref().is_some_and(|drop| drop.gone) {
+            return Err(Shortage::Short(vec![Short::none(wanted)]));
+        }
         if settings.tracking == Tracking::None {
             return Ok(Vec::new());
         }
         let keys = places(operation, &wanted.sku, &settings, &outlook.warehouses);
-        let first = keys.iter().flatten().next().cloned();
-        let Some(first) = first.filter(|_| !settings.drop.as_ref().is_some_and(|drop| drop.gone)) else {
+        let Some(first) = keys.iter().flatten().next().cloned() else {
             return Err(Shortage::Short(vec![Short::none(wanted)]));
         };
         let hope = vec![Part { key: first, quantity: wanted.quantity }];

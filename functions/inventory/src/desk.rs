@@ -1,7 +1,7 @@
 //! What serves several endpoints and workers: the end of a reservation, the door of an announced sale, and the spreading of
 //! units over shards.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use lambda::Cx;
 use crate::admission::{Block, DropMode, Ticket};
 use crate::reservation::{Reservation, State, Verdict};
 use crate::settings::Settings;
-use crate::stock::CounterKey;
+use crate::stock::{CounterKey, Part};
 use crate::table::{
-    Decided, DecideReservation, MoveUnits, ReadSettings, ReadStock, Sent, SettleHolds, TakePlaces, Target,
+    Decided, DecideReservation, ReadSettings, ReadStock, Sent, SettleHolds, ShiftUnits, TakePlaces, Target,
 };
 
 /// Decides reservations and moves their holds.
@@ -82,55 +82,70 @@ const DROP_LIFE: Duration = Duration::from_secs(1);
 /// The most items it remembers that of.
 const REMEMBERED: usize = 200;
 
-/// Gives out places of announced sales.
+/// How items are sold, each until a moment.
+type KnownDrops = HashMap<Sku, (Timestamp, Option<DropMode>)>;
+
+/// Tells how items are sold, remembered for a second.
 #[derive(Clone)]
-pub struct Door {
+pub struct Drops {
     settings: ReadSettings,
-    places: TakePlaces,
-    secret: SigningSecret,
-    memory: Arc<Mutex<DoorMemory>>,
+    memory: Arc<Mutex<KnownDrops>>,
 }
 
-#[derive(Default)]
-struct DoorMemory {
-    drops: HashMap<Sku, (Timestamp, Option<DropMode>)>,
-    blocks: HashMap<(Sku, Timestamp), Block>,
-}
-
-impl Capability for Door {
+impl Capability for Drops {
     fn grants() -> Vec<Grant> {
-        [ReadSettings::grants(), TakePlaces::grants(), SigningSecret::grants()].concat()
+        ReadSettings::grants()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self {
-            settings: ReadSettings::connect(platform)?,
-            places: TakePlaces::connect(platform)?,
-            secret: SigningSecret::connect(platform)?,
-            memory: Arc::default(),
-        })
+        Ok(Self { settings: ReadSettings::connect(platform)?, memory: Arc::default() })
     }
 }
 
-impl Door {
-    fn memory(&self) -> MutexGuard<'_, DoorMemory> {
+impl Drops {
+    fn memory(&self) -> MutexGuard<'_, KnownDrops> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How an item is sold, when it is with admission.
-    pub async fn drop_of(&self, sku: &Sku, cx: &Cx) -> Result<Option<DropMode>, DataError> {
+    pub async fn of(&self, sku: &Sku, cx: &Cx) -> Result<Option<DropMode>, DataError> {
         let now = cx.now();
-        let known = self.memory().drops.get(sku).filter(|(until, _)| *until > now).map(|(_, drop)| drop.clone());
+        let known = self.memory().get(sku).filter(|(until, _)| *until > now).map(|(_, drop)| drop.clone());
         if let Some(known) = known {
             return Ok(known);
         }
         let drop = self.settings.of(sku).await?.drop;
         let mut memory = self.memory();
-        if memory.drops.len() >= REMEMBERED {
-            memory.drops.clear();
+        if memory.len() >= REMEMBERED {
+            memory.clear();
         }
-        memory.drops.insert(sku.clone(), (now.after(DROP_LIFE), drop.clone()));
+        memory.insert(sku.clone(), (now.after(DROP_LIFE), drop.clone()));
         Ok(drop)
+    }
+}
+
+/// Gives out places of announced sales.
+#[derive(Clone)]
+pub struct Door {
+    places: TakePlaces,
+    secret: SigningSecret,
+    blocks: Arc<Mutex<HashMap<(Sku, Timestamp), Block>>>,
+}
+
+impl Capability for Door {
+    fn grants() -> Vec<Grant> {
+        [TakePlaces::grants(), SigningSecret::grants()].concat()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        let (places, secret) = (TakePlaces::connect(platform)?, SigningSecret::connect(platform)?);
+        Ok(Self { places, secret, blocks: Arc::default() })
+    }
+}
+
+impl Door {
+    fn blocks(&self) -> MutexGuard<'_, HashMap<(Sku, Timestamp), Block>> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A ticket with the next place, and its signed form.
@@ -143,11 +158,11 @@ impl Door {
     ) -> Result<(Ticket, String), DataError> {
         let id = (sku.clone(), drop.opens_at);
         let (place, wanted) = {
-            let mut memory = self.memory();
-            if memory.blocks.len() >= REMEMBERED {
-                memory.blocks.clear();
+            let mut blocks = self.blocks();
+            if blocks.len() >= REMEMBERED {
+                blocks.clear();
             }
-            let block = memory.blocks.entry(id.clone()).or_default();
+            let block = blocks.entry(id.clone()).or_default();
             (block.pop(), block.wanted(cx.now()))
         };
         let place = match place {
@@ -157,7 +172,7 @@ impl Door {
                 let mut block = Block::default();
                 block.fill(end, wanted, cx.now());
                 let place = block.pop().unwrap_or(end);
-                self.memory().blocks.insert(id, block);
+                self.blocks().insert(id, block);
                 place
             }
         };
@@ -171,18 +186,26 @@ impl Door {
 #[derive(Clone)]
 pub struct Spreader {
     read: ReadStock,
-    units: MoveUnits,
+    units: ShiftUnits,
 }
 
 impl Capability for Spreader {
     fn grants() -> Vec<Grant> {
-        [ReadStock::grants(), MoveUnits::grants()].concat()
+        [ReadStock::grants(), ShiftUnits::grants()].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self { read: ReadStock::connect(platform)?, units: MoveUnits::connect(platform)? })
+        Ok(Self { read: ReadStock::connect(platform)?, units: ShiftUnits::connect(platform)? })
     }
 }
+
+/// The most counters that one transaction takes units from: DynamoDB takes 100 actions, some of which are for its record,
+/// its settings and its target.
+const PARTS_AT_ONCE: u32 = 90;
+
+/// How many counters a levelling transaction spans, from the first try on: the fewer, the likelier it gets through a
+/// crowd; the more, the fewer marks stand in a counter that gives to all others.
+const LEVELLED_AT_ONCE: [usize; 4] = [90, 16, 4, 2];
 
 /// A movement between two shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +243,13 @@ impl Spreader {
         self.level(sku, warehouse, None, actor, cx).await
     }
 
+    /// What is available in all shards of a warehouse together.
+    pub async fn available(&self, sku: &Sku, warehouse: &str) -> Result<i64, DataError> {
+        let snapshot = self.read.all(std::slice::from_ref(sku), false, true).await?;
+        let keys = snapshot.settings(sku).counters(sku).into_iter().filter(|key| key.warehouse == warehouse);
+        Ok(keys.map(|key| snapshot.counter(&key).available).sum())
+    }
+
     /// Moves all that is available out of the shards from `keep` on.
     pub async fn drain(&self, sku: &Sku, warehouse: &str, keep: u32, actor: &str, cx: &Cx) -> Result<(), DataError> {
         self.level(sku, warehouse, Some(keep), actor, cx).await
@@ -233,7 +263,7 @@ impl Spreader {
         actor: &str,
         cx: &Cx,
     ) -> Result<(), DataError> {
-        for _ in 0..4 {
+        for at_once in LEVELLED_AT_ONCE {
             let snapshot = self.read.all(std::slice::from_ref(sku), false, true).await?;
             let settings = snapshot.settings(sku);
             let keys: Vec<CounterKey> =
@@ -244,13 +274,13 @@ impl Spreader {
                 None => shifts(&available),
             };
             let mut missed = false;
-            for shift in plan {
-                let target = Target {
-                    exists: snapshot.counters.contains_key(&keys[shift.to]),
-                    key: keys[shift.to].clone(),
+            for batch in batches(&plan, at_once) {
+                let change = |(index, units): (usize, i64)| {
+                    let key = keys[index].clone();
+                    (Target { exists: snapshot.counters.contains_key(&key), key }, units)
                 };
-                let from = &keys[shift.from];
-                missed |= !self.shift(from, &target, shift.quantity, &settings, actor, cx).await?;
+                let changes: Vec<(Target, i64)> = batch.into_iter().map(change).collect();
+                missed |= !self.shift(sku, &changes, &settings, actor, cx).await?;
             }
             if !missed {
                 return Ok(());
@@ -259,20 +289,25 @@ impl Spreader {
         Ok(())
     }
 
-    /// One movement; `false` when the counters or the settings were not as they had been read, or too many writers met.
+    /// Brings units together that lie in more counters than one transaction has room for; whether it had to.
+    pub async fn gather(&self, parts: &[Part], actor: &str, cx: &Cx) -> Result<bool, DataError> {
+        let fits = u32::try_from(parts.len()).is_ok_and(|count| count <= PARTS_AT_ONCE);
+        let Some(Part { key, .. }) = parts.first().filter(|_| !fits) else { return Ok(false) };
+        self.drain(&key.sku, &key.warehouse, PARTS_AT_ONCE, actor, cx).await?;
+        Ok(true)
+    }
+
+    /// One transaction; `false` when the counters or the settings were not as they had been read, or too many writers met.
     async fn shift(
         &self,
-        from: &CounterKey,
-        to: &Target,
-        quantity: i64,
+        sku: &Sku,
+        changes: &[(Target, i64)],
         settings: &Settings,
         actor: &str,
         cx: &Cx,
     ) -> Result<bool, DataError> {
-        let Ok(quantity) = u32::try_from(quantity) else { return Ok(true) };
         let op = format!("s{}", &kernel::id::fingerprint(&[&cx.random()])[..11]);
-        let version = settings.version;
-        let sent = patiently(cx, || self.units.shift(from, to, quantity, version, &op, actor, cx.now())).await;
+        let sent = patiently(cx, || self.units.shift(sku, changes, settings.version, &op, actor, cx.now())).await;
         match sent {
             Ok(sent) => Ok(sent == Sent::Yes),
             Err(DataError::Busy(_)) => Ok(false),
@@ -285,6 +320,26 @@ impl Spreader {
 fn drained(available: &[i64], keep: usize) -> Vec<Shift> {
     let from = available.iter().enumerate().skip(keep).filter(|(_, units)| **units > 0);
     from.map(|(from, units)| Shift { from, to: from % keep.max(1), quantity: *units }).collect()
+}
+
+/// The movements as transactions that span so many counters each: what each counter gains or gives in it, in sum nothing.
+/// Pure.
+fn batches(plan: &[Shift], at_once: usize) -> Vec<BTreeMap<usize, i64>> {
+    let mut batches: Vec<BTreeMap<usize, i64>> = Vec::new();
+    for Shift { from, to, quantity } in plan {
+        let fits = |batch: &BTreeMap<usize, i64>| {
+            let more = [from, to].into_iter().filter(|index| !batch.contains_key(index)).count();
+            batch.len() + more <= at_once
+        };
+        if !batches.last().is_some_and(fits) {
+            batches.push(BTreeMap::new());
+        }
+        if let Some(batch) = batches.last_mut() {
+            *batch.entry(*from).or_default() -= quantity;
+            *batch.entry(*to).or_default() += quantity;
+        }
+    }
+    batches
 }
 
 /// Runs a transaction again when it met another writer: a few times, with growing pauses.
@@ -332,6 +387,23 @@ mod tests {
             prop_assert_eq!(after.iter().sum::<i64>(), available.iter().sum::<i64>());
             prop_assert!(after.iter().max().unwrap() - after.iter().min().unwrap() <= 1);
             prop_assert!(plan.len() < available.len());
+        }
+
+        #[test]
+        fn transactions_come_to_what_was_planned_and_have_room(
+            available in prop::collection::vec(0_i64..50, 1..40), at_once in 2_usize..12,
+        ) {
+            let plan = shifts(&available);
+            let mut after = available.clone();
+            for batch in batches(&plan, at_once) {
+                prop_assert!(batch.len() <= at_once && batch.values().sum::<i64>() == 0);
+                prop_assert!(batch.values().all(|units| *units != 0), "{batch:?}");
+                for (index, units) in batch {
+                    after[index] += units;
+                    prop_assert!(after[index] >= 0);
+                }
+            }
+            prop_assert_eq!(after, apply(&available, &plan));
         }
 
         #[test]

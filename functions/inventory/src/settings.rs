@@ -173,7 +173,7 @@ pub struct Warehouses {
     pub warehouses: Vec<Warehouse>,
     /// Country → the warehouses that serve it first, by id, in this order; the others follow.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 250))]
+    #[schemars(extend("maxProperties" = 250, "propertyNames" = { "type": "string", "format": "country" }))]
     pub priorities: BTreeMap<Country, Vec<Handle>>,
 }
 

@@ -5,7 +5,7 @@ use kernel::{Sku, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{MAIN, Settings, Tracking};
+use crate::settings::{MAIN, Settings, Tracking, WEB};
 
 /// Which counter: SKU, warehouse, shard. Its text form is the partition key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,12 +106,16 @@ pub struct Availability {
 const UNCOUNTED: i64 = 999;
 
 impl Availability {
-    /// Of an item with these counters.
+    /// Of an item with these counters. What the web shop must leave to other channels, shoppers cannot buy.
     #[must_use]
-    pub fn of<'a>(sku: Sku, settings: &Settings, counters: impl IntoIterator<Item = &'a Counter>) -> Self {
+    pub fn of<'a>(
+        sku: Sku,
+        settings: &Settings,
+        counters: impl IntoIterator<Item = (&'a CounterKey, &'a Counter)>,
+    ) -> Self {
         let (mut available, mut held, mut here) = (0, 0, 0);
-        for counter in counters {
-            available += counter.available;
+        for (key, counter) in counters {
+            available += (counter.available - i64::from(settings.reserve(WEB, key))).max(0);
             held += counter.held();
             here += counter.available - counter.allowance;
         }
@@ -236,7 +240,9 @@ mod tests {
     }
 
     fn status(counters: &[Counter]) -> Status {
-        Availability::of(Sku::parse("A").unwrap(), &Settings::default(), counters).status
+        let key = CounterKey::main(Sku::parse("A").unwrap());
+        let counters = counters.iter().map(|counter| (&key, counter));
+        Availability::of(key.sku.clone(), &Settings::default(), counters).status
     }
 
     #[test]

@@ -297,7 +297,9 @@ impl Desk {
             let Some(drop) = outlook.settings(sku).drop.filter(|drop| !drop.gone) else { continue };
             let key = self.secret.key().await?;
             let shown = body.admissions.iter().find(|text| item_of(key, text).as_ref() == Some(sku));
-            let Some(text) = shown.or(body.admissions.first()) else {
+            // One that is of no item of this cart was meant for this one; that of another item was not.
+            let stray = || body.admissions.iter().find(|text| item_of(key, text).is_none_or(|item| !skus.contains(&item)));
+            let Some(text) = shown.or_else(stray) else {
                 let (ticket, text) = self.door.place(sku, &body.cart_id, &drop, cx).await?;
                 return Err(not_yet(&Admission::of(ticket, text), cx));
             };

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{SkuPath, answer_stock, below_held, check_warehouse, moved, movement_op, no_such_sku, read_stock};
 use crate::allot::{Bin, Look};
-use crate::desk::patiently;
+use crate::desk::{Spreader, patiently};
 use crate::settings::Settings;
 use crate::stock::{CounterKey, Stock};
 use crate::table::{AdjustStock, MoveUnits, Movement, ReadSettings, ReadStock, Sent};
@@ -43,11 +43,12 @@ pub fn function() -> Function {
             code::VERSION_MISMATCH,
         ])
         .handle(handle)
+        .timeout(29)
 }
 
 async fn handle(
     call: Call<SkuPath, Nothing, AdjustmentRequest>,
-    (settings, read, stock, units): (ReadSettings, ReadStock, AdjustStock, MoveUnits),
+    (settings, read, stock, (units, spreader)): (ReadSettings, ReadStock, AdjustStock, (MoveUnits, Spreader)),
 ) -> Result<Reply, Problem> {
     let Call { path, body, cx, .. } = call;
     if body.quantity == 0 {
@@ -56,6 +57,14 @@ async fn handle(
     cx.note("reason", &body.reason);
     check_warehouse(&settings, &body.warehouse).await?;
     let kept = settings.of(&path.sku).await?;
+    let op = movement_op(&cx);
+    // A request from when the item was split, repeated when it is not, finds its own record.
+    if kept.shards(body.warehouse.as_str()).ever > 1
+        && let Some(known) = units.written_off(&op).await?
+    {
+        same_request(&known, &cx)?;
+        return Ok(answer_stock(&read_stock(&read, &path.sku).await?));
+    }
     let expected = cx.expected_version().map(|version| i64::try_from(version).unwrap_or(i64::MAX));
     let key = CounterKey { sku: path.sku, warehouse: body.warehouse.to_string(), shard: 0 };
     if kept.shards(&key.warehouse).active > 1 {
@@ -64,12 +73,12 @@ async fn handle(
             return Err(Problem::new(code::VERSION_MISMATCH, detail));
         }
         if body.quantity < 0 {
-            let off = WriteOff { kept: &kept, read: &read, units: &units, cx: &cx };
+            let off = WriteOff { op: &op, kept: &kept, read: &read, units: &units, spreader: &spreader, cx: &cx };
             off.run(&key.sku, &key.warehouse, body.quantity, &body.reason).await?;
             return Ok(answer_stock(&read_stock(&read, &key.sku).await?));
         }
     }
-    let (op, actor) = (movement_op(&cx), cx.actor());
+    let actor = cx.actor();
     let adjustment = Adjustment { op: &op, quantity: body.quantity, fingerprint: cx.fingerprint(), expected };
     let movement = Movement { adjustment, kind: "adjustment", actor: &actor, reason: &body.reason };
     let counter = moved(&key, stock.adjust(&key, &movement, cx.now()).await?)?;
@@ -79,11 +88,19 @@ async fn handle(
     Ok(answer_stock(&read_stock(&read, &key.sku).await?))
 }
 
+/// A movement that was made before, when it was made by this very request.
+fn same_request(fingerprint: &str, cx: &Cx) -> Result<(), Problem> {
+    let same = fingerprint == cx.fingerprint();
+    same.then_some(()).ok_or_else(|| Problem::new(code::KEY_REUSED, "use a fresh Idempotency-Key for another request"))
+}
+
 /// Units that are written off from whichever shards have them: one transaction, known by its record.
 struct WriteOff<'a> {
+    op: &'a str,
     kept: &'a Settings,
     read: &'a ReadStock,
     units: &'a MoveUnits,
+    spreader: &'a Spreader,
     cx: &'a Cx,
 }
 
@@ -92,7 +109,8 @@ impl WriteOff<'_> {
         let keys: Vec<CounterKey> =
             self.kept.counters(sku).into_iter().filter(|key| key.warehouse == warehouse).collect();
         let units = u32::try_from(quantity.unsigned_abs()).unwrap_or(u32::MAX);
-        let (op, actor, fingerprint) = (movement_op(self.cx), self.cx.actor(), self.cx.fingerprint());
+        let (op, actor, fingerprint) = (self.op, self.cx.actor(), self.cx.fingerprint());
+        let mut gathered = false;
         for _ in 0..4 {
             let snapshot = self.read.counters(sku, &keys, true).await?;
             if snapshot.counters.is_empty() {
@@ -100,18 +118,25 @@ impl WriteOff<'_> {
             }
             let bin = |key: &CounterKey| Bin { key: key.clone(), counter: snapshot.counter(key), reserve: 0 };
             let look = Look { warehouses: vec![keys.iter().map(bin).collect()] };
-            let parts = look.allot(&op, units).map_err(|lack| below_held(lack.available, lack.held));
-            let known = self.units.written_off(&op).await?;
-            if let Some(known) = known {
-                return if known == fingerprint {
-                    Ok(())
-                } else {
-                    Err(Problem::new(code::KEY_REUSED, "use a fresh Idempotency-Key for another request"))
-                };
+            let parts = look.allot(op, units).map_err(|lack| below_held(lack.available, lack.held));
+            if let Some(known) = self.units.written_off(op).await? {
+                return same_request(&known, self.cx);
+            }
+            // Nor is one from before the split another request: its mark is on the first counter.
+            let first = keys.iter().find_map(|key| snapshot.counters.get(key)?.receipts.get(op));
+            if let Some(known) = first {
+                return same_request(&known.fingerprint, self.cx);
             }
             let (parts, by) = (parts?, (actor.as_str(), reason));
-            let write = || self.units.write_off(&op, fingerprint, &parts, by, self.cx.now());
+            if self.spreader.gather(&parts, &actor, self.cx).await? {
+                gathered = true;
+                continue;
+            }
+            let write = || self.units.write_off(op, fingerprint, &parts, by, self.cx.now());
             if patiently(self.cx, write).await? == Sent::Yes {
+                if gathered {
+                    self.spreader.spread(sku, warehouse, &actor, self.cx).await?;
+                }
                 return Ok(());
             }
         }

@@ -31,7 +31,7 @@ async fn handle(call: Call<SkuPath>, stock: ReadStock) -> Result<Reply, Problem>
     }
     let settings = snapshot.settings(&sku);
     let keys = settings.counters(&sku);
-    let counters = keys.iter().filter_map(|key| snapshot.counters.get(key));
+    let counters = keys.iter().filter_map(|key| Some((key, snapshot.counters.get(key)?)));
     let reply = Reply::ok(&Availability::of(sku, &settings, counters));
     let gone = settings.drop.is_some_and(|drop| drop.gone);
     Ok(if gone { reply.header(CACHE_CONTROL, &GONE.header()) } else { reply })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SkuPath;
 use crate::admission::Ticket;
-use crate::desk::Door;
+use crate::desk::{Door, Drops};
 
 /// Who wants to be let in.
 #[derive(Deserialize, JsonSchema)]
@@ -54,9 +54,12 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<SkuPath, Nothing, AdmissionRequest>, door: Door) -> Result<Reply, Problem> {
+async fn handle(
+    call: Call<SkuPath, Nothing, AdmissionRequest>,
+    (drops, door): (Drops, Door),
+) -> Result<Reply, Problem> {
     let (sku, cart) = (call.path.sku, call.body.cart_id);
-    let Some(drop) = door.drop_of(&sku, &call.cx).await? else {
+    let Some(drop) = drops.of(&sku, &call.cx).await? else {
         let detail = format!("`{sku}` is sold without admission; put it into the cart and check out");
         return Err(Problem::new(code::ADMISSION_NOT_NEEDED, detail));
     };

@@ -41,18 +41,24 @@ async fn handle(
 ) -> Result<Reply, Problem> {
     let (sku, shards, cx) = (call.path.sku, call.body.shards, call.cx);
     check_warehouse(&settings, &call.body.warehouse).await?;
-    read_stock(&read, &sku).await?;
+    let stock = read_stock(&read, &sku).await?;
     let (warehouse, actor) = (call.body.warehouse.as_str(), cx.actor());
     if shards < settings.of(&sku).await?.shards(warehouse).active {
+        // A sale that runs on them keeps its units where its shoppers look first.
+        if stock.items.iter().any(|item| item.warehouse == warehouse && item.shard >= shards && item.held > 0) {
+            return Err(in_use());
+        }
         spreader.drain(&sku, warehouse, shards, &actor, &cx).await?;
     }
-    match patiently(&cx, || split.set_shards(&sku, warehouse, shards)).await? {
-        Changed::Yes(_) => {}
-        Changed::Held | Changed::Version(_) => {
-            let detail = "units are held, or came in, on the shards that would go; try again when the sale is over";
-            return Err(Problem::new(code::SHARDS_IN_USE, detail).retry_after(60));
-        }
-    }
+    let changed = patiently(&cx, || split.set_shards(&sku, warehouse, shards)).await?;
     spreader.spread(&sku, warehouse, &actor, &cx).await?;
+    if !matches!(changed, Changed::Yes(_)) {
+        return Err(in_use());
+    }
     Ok(answer_stock(&read_stock(&read, &sku).await?))
+}
+
+fn in_use() -> Problem {
+    let detail = "units are held, or came in, on the shards that would go; try again when the sale is over";
+    Problem::new(code::SHARDS_IN_USE, detail).retry_after(60)
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{SkuPath, movement_op};
 use crate::admission::DropMode;
-use crate::desk::patiently;
+use crate::desk::{Spreader, patiently};
 use crate::ledger::Note;
-use crate::settings::{LOW, Settings, Tracking};
+use crate::settings::{LOW, MAIN, Settings, Tracking};
 use crate::table::{Changed, ChangeSettings};
 
 /// The settings that staff makes. What is left out is as it is for a fresh item.
@@ -28,7 +28,7 @@ struct SettingsRequest {
     low_at: Option<u32>,
     /// Sales channel → units that this channel must leave to the others. The shop's own channel is `web`.
     #[serde(default)]
-    #[schemars(extend("maxProperties" = 20))]
+    #[schemars(extend("maxProperties" = 20, "propertyNames" = { "type": "string", "format": "handle" }))]
     safety: BTreeMap<Handle, u32>,
     /// How an announced sale runs; absent when there is none.
     drop: Option<DropMode>,
@@ -80,17 +80,19 @@ pub fn function() -> Function {
         .reply::<SettingsView>(200, "the settings")
         .problems(&[code::VERSION_MISMATCH, code::BELOW_HELD])
         .handle(handle)
+        .timeout(29)
 }
 
 async fn handle(
     call: Call<SkuPath, Nothing, SettingsRequest>,
-    settings: ChangeSettings,
+    (settings, spreader): (ChangeSettings, Spreader),
 ) -> Result<Reply, Problem> {
     let Call { path, body, cx, .. } = call;
     let low_at = body.low_at.map_or(LOW, i64::from);
     let op = movement_op(&cx);
     let note = Note { op, kind: "policy".into(), actor: cx.actor(), reason: "stock policy".into() };
     let safety: BTreeMap<String, u32> = body.safety.iter().map(|(id, units)| (id.to_string(), *units)).collect();
+    let mut gathered = false;
     for _ in 0..4 {
         let before = settings.read(&path.sku).await?;
         if let Some(expected) = cx.expected_version().filter(|expected| *expected != before.version) {
@@ -114,12 +116,25 @@ async fn handle(
                         settings.set_low(&key, low_at).await?;
                     }
                 }
+                if gathered {
+                    spreader.spread(&path.sku, MAIN, &note.actor, &cx).await?;
+                }
                 return Ok(Reply::ok(&SettingsView::of(path.sku, &now)).version(now.version));
             }
             Changed::Version(_) => {}
             Changed::Held => {
-                let detail = "more units are held before they are here than the new limit allows";
-                return Err(Problem::new(code::BELOW_HELD, detail));
+                let fewer = before.tracking.allowance() - after.tracking.allowance();
+                let split = before.shards(MAIN).active > 1;
+                if gathered {
+                    spreader.spread(&path.sku, MAIN, &note.actor, &cx).await?;
+                }
+                if gathered || !split || spreader.available(&path.sku, MAIN).await? < fewer {
+                    let detail = "more units are held before they are here than the new limit allows";
+                    return Err(Problem::new(code::BELOW_HELD, detail));
+                }
+                // What is no longer allowed was spread over the shards: it is gathered where it can be taken back.
+                spreader.drain(&path.sku, MAIN, 1, &note.actor, &cx).await?;
+                gathered = true;
             }
         }
     }

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use super::{below_held, check_warehouse, no_such_sku};
 use crate::allot::{Bin, Look};
-use crate::desk::patiently;
-use crate::stock::CounterKey;
+use crate::desk::{Spreader, patiently};
+use crate::stock::{CounterKey, Part};
 use crate::table::{
-    LoadTransfer, MoveUnits, ReadSettings, ReadStock, Sent, SplitStock, Target, Transfer, TransferState,
+    LoadTransfer, MoveUnits, ReadSettings, ReadStock, Sent, Snapshot, SplitStock, Target, Transfer, TransferState,
 };
 
 /// What goes where.
@@ -53,12 +53,17 @@ pub fn function() -> Function {
         .reply::<Transfer>(201, "the transfer: arrived, or in transit")
         .problems(&[code::SKU_NOT_FOUND, code::WAREHOUSE_NOT_FOUND, code::BELOW_HELD, code::KEY_REUSED])
         .handle(handle)
-        .timeout(20)
+        .timeout(29)
 }
 
 async fn handle(
     call: Call<Nothing, Nothing, TransferRequest>,
-    (settings, split, read, transfers, units): (ReadSettings, SplitStock, ReadStock, LoadTransfer, MoveUnits),
+    (settings, split, read, (transfers, units, spreader)): (
+        ReadSettings,
+        SplitStock,
+        ReadStock,
+        (LoadTransfer, MoveUnits, Spreader),
+    ),
 ) -> Result<Reply, Problem> {
     let (body, cx) = (call.body, call.cx);
     if body.from == body.to {
@@ -67,29 +72,46 @@ async fn handle(
     check_warehouse(&settings, &body.from).await?;
     check_warehouse(&settings, &body.to).await?;
     let transfer = transfer(&body, &cx);
+    let mut gathered = false;
     for _ in 0..4 {
         if let Some(before) = transfers.load(&transfer.id).await? {
             return answer(before, &transfer);
         }
-        let kept = split.keep_in(&body.sku, body.to.as_str()).await?;
         let snapshot = read.all(std::slice::from_ref(&body.sku), false, true).await?;
-        let keys = kept.counters(&body.sku).into_iter().filter(|key| key.warehouse == body.from.as_str());
-        let bins: Vec<Bin> =
-            keys.map(|key| Bin { counter: snapshot.counter(&key), key, reserve: 0 }).collect();
         if snapshot.counters.is_empty() {
             return Err(no_such_sku(&body.sku));
         }
-        let look = Look { warehouses: vec![bins] };
-        let parts = look.allot(&transfer.id.op(), body.quantity);
-        let parts = parts.map_err(|lack| below_held(lack.available, lack.held))?;
+        let parts = parts(&snapshot, &body, &transfer)?;
+        if spreader.gather(&parts, &transfer.actor, &cx).await? {
+            gathered = true;
+            continue;
+        }
+        let kept = split.keep_in(&body.sku, body.to.as_str()).await?;
         let key = CounterKey { sku: body.sku.clone(), warehouse: body.to.to_string(), shard: 0 };
         let target = Target { exists: snapshot.counters.contains_key(&key), key };
         let to = (body.arrival == Arrival::Now).then_some(&target);
         if patiently(&cx, || units.send(&transfer, &parts, to, &kept)).await? == Sent::Yes {
+            if gathered {
+                spreader.spread(&body.sku, body.from.as_str(), &transfer.actor, &cx).await?;
+            }
             return answer(transfer.clone(), &transfer);
         }
     }
     Err(Problem::new(code::UNAVAILABLE, "the stock kept changing; nothing was moved").retry_after(1))
+}
+
+/// Where the units are taken from. Those that are only allowed to be sold before they are here cannot be sent.
+fn parts(snapshot: &Snapshot, body: &TransferRequest, transfer: &Transfer) -> Result<Vec<Part>, Problem> {
+    let keys = snapshot.settings(&body.sku).counters(&body.sku).into_iter();
+    let keys = keys.filter(|key| key.warehouse == body.from.as_str());
+    let bins: Vec<Bin> = keys.map(|key| Bin { counter: snapshot.counter(&key), key, reserve: 0 }).collect();
+    let here: i64 = bins.iter().map(|bin| bin.counter.available - bin.counter.allowance).sum();
+    let held: i64 = bins.iter().map(|bin| bin.counter.held()).sum();
+    if here < i64::from(body.quantity) {
+        return Err(below_held(here.max(0), held));
+    }
+    let parts = Look { warehouses: vec![bins] }.allot(&transfer.id.op(), body.quantity);
+    parts.map_err(|lack| below_held(lack.available, lack.held))
 }
 
 fn transfer(body: &TransferRequest, cx: &Cx) -> Transfer {

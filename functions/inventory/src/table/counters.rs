@@ -157,7 +157,8 @@ impl ReadStock {
         let snapshot = self.all(skus, false, false).await?;
         let of = |sku: &Sku| {
             let settings = snapshot.settings(sku);
-            let counters: Vec<_> = settings.counters(sku).iter().filter_map(|key| snapshot.counters.get(key)).collect();
+            let keys = settings.counters(sku);
+            let counters: Vec<_> = keys.iter().filter_map(|key| Some((key, snapshot.counters.get(key)?))).collect();
             let known = snapshot.settings.contains_key(sku) || !counters.is_empty();
             let availability = crate::Availability::of(sku.clone(), &settings, counters);
             known.then_some((sku.clone(), availability.available))

@@ -21,7 +21,7 @@ pub use reservations::{Decided, DecideReservation, LoadReservation, OpenReservat
 pub use settings::{
     ChangeSettings, ChangeWarehouses, Changed, NoteLow, ReadSettings, SplitStock, TakePlaces, settings_key,
 };
-pub use transfers::{Arrived, LoadTransfer, MoveUnits, Sent, Target, Transfer, TransferState};
+pub use transfers::{Arrived, LoadTransfer, MoveUnits, Sent, ShiftUnits, Target, Transfer, TransferState};
 
 /// Counters, and what belongs to them; the partition key spreads shards over partitions. The stream carries every movement.
 pub const TABLE: TableSpec =

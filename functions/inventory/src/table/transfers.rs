@@ -2,7 +2,7 @@
 //! by staff, rare, and may be cancelled by a shopper's write; then it is tried again, and the shopper never waits.
 
 use aws::table::{attribute, from_item, s, to_item};
-use aws::{DataError, Item, capability};
+use aws::{DataError, Item, Table, capability};
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem, Update};
 use kernel::counter::{Adjustment, Counter};
 use kernel::{Sku, Timestamp, TransferId};
@@ -21,8 +21,13 @@ capability!(
 );
 
 capability!(
-    /// Moves units between counters.
-    MoveUnits on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
+    /// Moves units between warehouses, or writes them off.
+    MoveUnits on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]
+);
+
+capability!(
+    /// Moves units between the shards of a warehouse.
+    ShiftUnits on TABLE: ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
 );
 
 /// Where a transfer stands.
@@ -102,37 +107,38 @@ impl LoadTransfer {
     }
 }
 
+/// Units go out of a counter, or into one that exists.
+fn change(
+    table: &Table,
+    key: &CounterKey,
+    quantity: i64,
+    op: &str,
+    by: (&str, &str),
+    now: Timestamp,
+) -> Result<TransactWriteItem, DataError> {
+    movement(quantity, op, by, |movement| Expression::moving(movement, now)?.within(table, key))
+}
+
+/// Units come into a counter, which is made when it does not exist.
+fn arrival(
+    table: &Table,
+    target: &Target,
+    quantity: i64,
+    op: &str,
+    by: (&str, &str),
+    now: Timestamp,
+) -> Result<TransactWriteItem, DataError> {
+    if target.exists {
+        return change(table, &target.key, quantity, op, by, now);
+    }
+    movement(quantity, op, by, |movement| {
+        let mut counter = Counter::default();
+        counter.adjust(&movement.adjustment, now);
+        create(table, new_counter(&target.key, counter, Some(movement.note()))?)
+    })
+}
+
 impl MoveUnits {
-    fn part(
-        &self,
-        key: &CounterKey,
-        quantity: i64,
-        op: &str,
-        transfer: (&str, &str),
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, DataError> {
-        movement(quantity, op, transfer, |movement| Expression::moving(movement, now)?.within(&self.table, key))
-    }
-
-    /// Units come into a counter, which is made when it does not exist.
-    fn arrival(
-        &self,
-        target: &Target,
-        quantity: i64,
-        op: &str,
-        by: (&str, &str),
-        now: Timestamp,
-    ) -> Result<TransactWriteItem, DataError> {
-        if target.exists {
-            return self.part(&target.key, quantity, op, by, now);
-        }
-        movement(quantity, op, by, |movement| {
-            let mut counter = Counter::default();
-            counter.adjust(&movement.adjustment, now);
-            create(&self.table, new_counter(&target.key, counter, Some(movement.note()))?)
-        })
-    }
-
     /// The digest of the request under which an operation wrote units off; `None` when it did not.
     pub async fn written_off(&self, op: &str) -> Result<Option<String>, DataError> {
         let item = self.table.get(self.table.key(format!("|{op}")), true).await?;
@@ -161,35 +167,6 @@ impl MoveUnits {
         transact(&self.table, actions).await.map(sent)
     }
 
-    /// Moves units between two shards of a warehouse, unless the settings were changed meanwhile: units must not land in a
-    /// shard that was taken out of sale.
-    pub async fn shift(
-        &self,
-        from: &CounterKey,
-        to: &Target,
-        quantity: u32,
-        version: u64,
-        op: &str,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<Sent, DataError> {
-        let check = ConditionCheck::builder()
-            .table_name(self.table.name())
-            .set_key(Some(self.table.key(settings_key(&from.sku))))
-            .condition_expression("#version = :seen")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":seen", attribute(&version)?)
-            .build();
-        let check = check.map_err(|error| DataError::Invalid(error.to_string()))?;
-        let (units, by) = (i64::from(quantity), (actor, "spread over shards"));
-        let actions = vec![
-            TransactWriteItem::builder().condition_check(check).build(),
-            self.part(from, -units, op, by, now)?,
-            self.arrival(to, units, op, by, now)?,
-        ];
-        transact(&self.table, actions).await.map(sent)
-    }
-
     /// Sends units from the counters of one warehouse: into a counter of another at once, or (without a target) on their
     /// way, noted in the settings of the item.
     pub async fn send(
@@ -205,10 +182,10 @@ impl MoveUnits {
         let (op, by, now) = (transfer.id.op(), (transfer.actor.as_str(), reason.as_str()), transfer.created_at);
         let mut actions = vec![create(&self.table, item)?];
         for part in from {
-            actions.push(self.part(&part.key, -i64::from(part.quantity), &op, by, now)?);
+            actions.push(change(&self.table, &part.key, -i64::from(part.quantity), &op, by, now)?);
         }
         match to {
-            Some(target) => actions.push(self.arrival(target, i64::from(transfer.quantity), &op, by, now)?),
+            Some(target) => actions.push(arrival(&self.table, target, i64::from(transfer.quantity), &op, by, now)?),
             None => {
                 let mut after = Settings { version: settings.version + 1, ..settings.clone() };
                 after.in_transit.insert(transfer.id.clone(), in_transit(transfer));
@@ -245,8 +222,41 @@ impl MoveUnits {
         let actions = vec![
             TransactWriteItem::builder().update(record).build(),
             put_settings(&self.table, &transfer.sku, &after, settings.version)?,
-            self.arrival(to, i64::from(transfer.quantity), &op, (actor, &reason), now)?,
+            arrival(&self.table, to, i64::from(transfer.quantity), &op, (actor, &reason), now)?,
         ];
+        transact(&self.table, actions).await.map(sent)
+    }
+}
+
+impl ShiftUnits {
+    /// Moves units between shards of a warehouse, each by what it gains or gives, in sum nothing; unless the settings were
+    /// changed meanwhile: units must not land in a shard that was taken out of sale.
+    pub async fn shift(
+        &self,
+        sku: &Sku,
+        changes: &[(Target, i64)],
+        version: u64,
+        op: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Sent, DataError> {
+        let check = ConditionCheck::builder()
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(settings_key(sku))))
+            .condition_expression("#version = :seen")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":seen", attribute(&version)?)
+            .build();
+        let check = check.map_err(|error| DataError::Invalid(error.to_string()))?;
+        let by = (actor, "spread over shards");
+        let mut actions = vec![TransactWriteItem::builder().condition_check(check).build()];
+        for (target, units) in changes {
+            actions.push(if *units < 0 {
+                change(&self.table, &target.key, *units, op, by, now)?
+            } else {
+                arrival(&self.table, target, *units, op, by, now)?
+            });
+        }
         transact(&self.table, actions).await.map(sent)
     }
 }

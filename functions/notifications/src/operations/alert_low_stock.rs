@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws::{Capability, ConfigError, Grant, Platform, QueueSpec};
 use inventory::settings::Tracking;
 use inventory::table::{NoteLow, ReadStock};
-use inventory::{Availability, StockSank};
+use inventory::StockSank;
 use kernel::Sku;
 use lambda::{Consumer, Delivery, Fault, Function};
 
@@ -49,8 +49,7 @@ async fn handle(
     let snapshot = stock.all(std::slice::from_ref(sku), false, true).await?;
     let settings = snapshot.settings(sku);
     let keys = settings.counters(sku);
-    let counters = keys.iter().filter_map(|key| snapshot.counters.get(key));
-    let units = Availability::of(sku.clone(), &settings, counters).available;
+    let units: i64 = keys.iter().map(|key| snapshot.counter(key).available).sum();
     if units > settings.low_at || settings.tracking == Tracking::None {
         return Ok(());
     }
