@@ -44,6 +44,7 @@ const COMMANDS: &[Spec] = &[
         flags: &[
             ("--shoppers", Some("NUMBER"), "how many (200)"),
             ("--units", Some("NUMBER"), "for how many units (10)"),
+            ("--shards", Some("NUMBER"), "split over how many shards (1)"),
             ("--sockets", Some("NUMBER"), "over how many connections at once (256)"),
         ],
     },

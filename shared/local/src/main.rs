@@ -239,6 +239,7 @@ async fn data(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
 async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
     let shoppers = arguments.number("--shoppers", 200_usize)?;
     let units = arguments.number("--units", 10_u32)?;
+    let shards = arguments.number("--shards", 1_u32)?;
     let sockets = arguments.number("--sockets", 256_usize)?;
     let listener = gateway::bind("127.0.0.1:0").await?;
     let url = base_url(&listener)?;
@@ -252,7 +253,7 @@ async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
     let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
-    let finish = race::race(&target, shoppers, units, sockets).await;
+    let finish = race::race(&target, shoppers, units, sockets, shards).await;
     drop(stop);
     server.await?;
     pump.stop().await;

@@ -71,8 +71,10 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
     let report = blackbox::run(&target, None).await;
     assert!(report.success(), "{report}");
-    let finish = race::race(&target, 40, 5, 64).await.unwrap();
-    assert!(finish.success(), "{finish}");
+    for (units, shards) in [(5, 1), (12, 8)] {
+        let finish = race::race(&target, 40, units, 64, shards).await.unwrap();
+        assert!(finish.success(), "{finish}");
+    }
 
     move_a_product(&shop, &target.admin_password).await;
 

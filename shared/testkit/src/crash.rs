@@ -342,7 +342,7 @@ fn units_of(order: &Answer, sku: &str) -> Outcome<i64> {
 /// What is wrong with the stock of a SKU of which so many units stand in paid orders.
 async fn shelf_failure(shop: &Shop, sku: &str, received: u32, sold: i64) -> Outcome<Option<String>> {
     let received = i64::from(received);
-    let expected = Stock { received, available: received - sold, held: 0, taken: sold };
+    let expected = Stock { received, available: received - sold, taken: sold, ..Stock::default() };
     let watch = Watch::start();
     loop {
         let stock = match shop.stock(sku).await {

@@ -31,6 +31,8 @@ pub struct Finish {
     pub shoppers: usize,
     /// How many units there were.
     pub units: u32,
+    /// Over how many shards they were split.
+    pub shards: u32,
     /// Shoppers with a paid order.
     pub paid: usize,
     /// Shoppers who were told that it is sold out.
@@ -75,7 +77,8 @@ impl Finish {
 
 impl fmt::Display for Finish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} shoppers, {} units, {}", self.shoppers, self.units, millis(self.took))?;
+        let shards = if self.shards == 1 { "1 shard".to_owned() } else { format!("{} shards", self.shards) };
+        writeln!(f, "{} shoppers, {} units, {shards}, {}", self.shoppers, self.units, millis(self.took))?;
         writeln!(f)?;
         for (name, count) in [("paid", self.paid), ("told sold out", self.sold_out), ("other", self.other)] {
             writeln!(f, "  {name:<22}{count:>10}")?;
@@ -90,7 +93,7 @@ impl fmt::Display for Finish {
         writeln!(f, "  {:<22}{:>10}", "paid orders a second", self.orders_per_second)?;
         writeln!(f, "  {:<22}{:>10}", "shoppers a second", self.shoppers_per_second)?;
         writeln!(f, "  {:<22}{:>10}", "tries beyond the first", self.retries)?;
-        let Stock { received, available, held, taken } = self.stock;
+        let Stock { received, available, held, taken, .. } = self.stock;
         writeln!(f, "  stock: received {received} = available {available} + held {held} + taken {taken}")?;
         for (told, count) in &self.others {
             writeln!(f, "  other: {count} × {told}")?;
@@ -270,10 +273,13 @@ fn paid(answer: &Answer, sku: &str) -> Result<Fate, Fate> {
     if right { Ok(Fate::Paid) } else { Err(Fate::Other(format!("a 201 that is no paid order: {}", answer.body))) }
 }
 
-/// Runs a race: `shoppers` at once, at most `sockets` of them at a time, for `units` units.
-pub async fn race(target: &Target, shoppers: usize, units: u32, sockets: usize) -> Outcome<Finish> {
+/// Runs a race: `shoppers` at once, at most `sockets` of them at a time, for `units` units that are split over `shards`.
+pub async fn race(target: &Target, shoppers: usize, units: u32, sockets: usize, shards: u32) -> Outcome<Finish> {
     let shop = Shop::open(target)?;
     let goods = shop.product(Wanted { units, name: "Race trophy", ..Wanted::default() }).await?;
+    if shards > 1 {
+        shop.split(&goods.sku, shards).await?.expect(200)?;
+    }
     let scout = shop.filled_cart(&[(&goods.sku, 1)]).await?;
     let method = shop.quote(&scout).await?.method;
 
@@ -305,7 +311,7 @@ pub async fn race(target: &Target, shoppers: usize, units: u32, sockets: usize) 
         walks.push(walk.map_err(|error| Stop::Failed(format!("a shopper fell over: {error}")))?);
     }
     let stock = settled(&shop, &goods.sku).await?;
-    Ok(count(shoppers, units, walks, stock, opened))
+    Ok(count(shoppers, (units, shards), walks, stock, opened))
 }
 
 /// The stock when nothing is held any more, or as it is when that does not happen in time.
@@ -320,7 +326,7 @@ async fn settled(shop: &Shop, sku: &str) -> Outcome<Stock> {
     }
 }
 
-fn count(shoppers: usize, units: u32, walks: Vec<Walk>, stock: Stock, opened: Duration) -> Finish {
+fn count(shoppers: usize, (units, shards): (u32, u32), walks: Vec<Walk>, stock: Stock, opened: Duration) -> Finish {
     let of = |fate: &Fate| walks.iter().filter(|walk| walk.fate == *fate).count();
     let (paid, sold_out) = (of(&Fate::Paid), of(&Fate::SoldOut));
     let mut others = BTreeMap::new();
@@ -338,6 +344,7 @@ fn count(shoppers: usize, units: u32, walks: Vec<Walk>, stock: Stock, opened: Du
     Finish {
         shoppers,
         units,
+        shards,
         paid,
         sold_out,
         other: walks.len() - paid - sold_out,
@@ -406,16 +413,17 @@ mod tests {
             fates.into_iter().flat_map(|(fate, n)| std::iter::repeat_n(fate, n)).map(walk).collect::<Vec<_>>()
         };
         let run = |paid, sold_out, other, stock| {
-            count(paid + sold_out + other, 2, walks(paid, sold_out, other), stock, Duration::ZERO)
+            count(paid + sold_out + other, (2, 8), walks(paid, sold_out, other), stock, Duration::ZERO)
         };
         assert!(run(2, 3, 0, Stock::sold(2, 2)).success());
         assert!(!run(1, 4, 0, Stock::sold(2, 1)).success(), "a unit was left");
         assert!(!run(2, 2, 1, Stock::sold(2, 2)).success(), "somebody got no answer");
-        assert!(!run(2, 3, 0, Stock { received: 2, available: 0, held: 1, taken: 1 }).success(), "still held");
+        assert!(!run(2, 3, 0, Stock { available: 0, held: 1, ..Stock::sold(2, 1) }).success(), "still held");
         let over = run(3, 2, 0, Stock::sold(2, 2));
         assert_eq!((over.oversold, over.success()), (1, false));
         assert_eq!(over.orders_per_second.to_string(), "1.50");
         assert!(run(1, 0, 0, Stock::sold(2, 1)).success(), "fewer shoppers than units");
         assert!(over.to_string().contains("oversold"));
+        assert!(over.to_string().starts_with("5 shoppers, 2 units, 8 shards, "));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -101,6 +102,21 @@ pub struct Stock {
     pub held: i64,
     /// What was sold.
     pub taken: i64,
+    /// What may be sold before it is here.
+    pub allowance: i64,
+}
+
+/// One counter of a SKU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shelf {
+    /// The warehouse.
+    pub warehouse: String,
+    /// The shard.
+    pub shard: i64,
+    /// What it has.
+    pub stock: Stock,
+    /// Rises with every movement.
+    pub version: i64,
 }
 
 impl Stock {
@@ -108,20 +124,33 @@ impl Stock {
     #[must_use]
     pub fn sold(received: u32, taken: u32) -> Self {
         let (received, taken) = (i64::from(received), i64::from(taken));
-        Self { received, available: received - taken, held: 0, taken }
+        Self { received, available: received - taken, taken, ..Self::default() }
     }
 
     /// Stock of which some is held and nothing was sold.
     #[must_use]
     pub fn holding(received: u32, held: u32) -> Self {
         let (received, held) = (i64::from(received), i64::from(held));
-        Self { received, available: received - held, held, taken: 0 }
+        Self { received, available: received - held, held, ..Self::default() }
     }
 
     /// Whether the books balance.
     #[must_use]
     pub fn balanced(&self) -> bool {
-        self.available >= 0 && self.available + self.held + self.taken == self.received
+        let (drawn, there) = (self.available + self.held + self.taken, self.received + self.allowance);
+        self.available >= 0 && self.held >= 0 && drawn == there
+    }
+}
+
+impl std::iter::Sum for Stock {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            received: sum.received + one.received,
+            available: sum.available + one.available,
+            held: sum.held + one.held,
+            taken: sum.taken + one.taken,
+            allowance: sum.allowance + one.allowance,
+        })
     }
 }
 
@@ -164,6 +193,25 @@ pub fn checkout_body(cart: &str, email: &str, quote: &Quote, payment_token: &str
         "payment_token": payment_token,
         "expected_total": quote.total,
     })
+}
+
+/// The counters in an answer that is a stock, each of which must balance.
+pub fn shelves(answer: &Answer) -> Outcome<Vec<Shelf>> {
+    let mut shelves = Vec::new();
+    for (index, item) in answer.list("/items")?.iter().enumerate() {
+        let number = |field: &str| answer.integer(&format!("/items/{index}/{field}"));
+        let stock = Stock {
+            received: number("received")?,
+            available: number("available")?,
+            held: number("held")?,
+            taken: number("taken")?,
+            allowance: item["allowance"].as_i64().unwrap_or(0),
+        };
+        ensure!(stock.balanced(), "{}", answer.wrong(format!("the books of counter {index} do not balance")));
+        let warehouse = answer.text(&format!("/items/{index}/warehouse"))?.to_owned();
+        shelves.push(Shelf { warehouse, shard: number("shard")?, stock, version: number("version")? });
+    }
+    Ok(shelves)
 }
 
 /// A product as create-product takes it.
@@ -310,21 +358,28 @@ impl Shop {
         Ok(self.client().post(path).bearer(&staff).key(key).json(&body).send().await?)
     }
 
+    /// A request with a staff token.
+    pub async fn by_staff(&self, method: Method, path: impl Into<String>) -> Outcome<Request<'_>> {
+        let staff = self.staff().await?;
+        Ok(self.client().request(method, path).bearer(&staff))
+    }
+
+    /// Asks for a SKU's units in the main warehouse to be split over so many shards.
+    pub async fn split(&self, sku: &str, shards: u32) -> Outcome<Answer> {
+        let body = json!({ "warehouse": WAREHOUSE, "shards": shards });
+        let request = self.by_staff(Method::PUT, format!("/v1/admin/inventory/{}/shards", encoded(sku))).await?;
+        Ok(request.json(&body).send().await?)
+    }
+
+    /// The counters of a SKU, each of which must balance.
+    pub async fn shelves(&self, sku: &str) -> Outcome<Vec<Shelf>> {
+        let request = self.by_staff(Method::GET, format!("/v1/admin/inventory/{}", encoded(sku))).await?;
+        shelves(&request.send().await?.expect(200)?)
+    }
+
     /// The stock of a SKU.
     pub async fn stock(&self, sku: &str) -> Outcome<Stock> {
-        let staff = self.staff().await?;
-        let path = format!("/v1/admin/inventory/{}", encoded(sku));
-        let answer = self.client().get(path).bearer(&staff).send().await?.expect(200)?;
-        let mut stock = Stock::default();
-        for index in 0..answer.list("/items")?.len() {
-            let number = |field: &str| answer.integer(&format!("/items/{index}/{field}"));
-            stock.received += number("received")?;
-            stock.available += number("available")?;
-            stock.held += number("held")?;
-            stock.taken += number("taken")?;
-        }
-        ensure!(stock.balanced(), "the books of {sku} do not balance: {stock:?}");
-        Ok(stock)
+        Ok(self.shelves(sku).await?.into_iter().map(|shelf| shelf.stock).sum())
     }
 
     /// Waits until the stock of a SKU is this.
@@ -437,8 +492,11 @@ mod tests {
     fn stock_balances_or_not() {
         assert!(Stock::sold(10, 3).balanced());
         assert!(Stock::holding(10, 10).balanced());
-        assert!(!Stock { received: 1, available: 1, held: 0, taken: 1 }.balanced(), "a unit sold twice");
-        assert!(!Stock { received: 1, available: -1, held: 0, taken: 2 }.balanced(), "oversold");
+        assert!(!Stock { available: 1, ..Stock::sold(1, 1) }.balanced(), "a unit sold twice");
+        let oversold = Stock { received: 1, available: -1, taken: 2, ..Stock::default() };
+        assert!(!oversold.balanced());
+        assert!(Stock { available: 1, allowance: 2, ..oversold }.balanced(), "sold before it is here");
+        assert_eq!([Stock::sold(3, 1), Stock::holding(4, 2)].into_iter().sum::<Stock>().available, 4);
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub fn cases() -> Vec<Case> {
         case("checkout.an order without an Idempotency-Key is refused", key_missing),
         case("checkout.the same key is the same order", same_order),
         case("checkout.the same key with another body is refused", key_reused),
-        case("checkout.eight clicks at once buy once", eight_clicks),
+        case("checkout.eight clicks at once buy once", |shop| eight_clicks(shop, 10)),
+        case("checkout.eight clicks at once for the last unit buy it", |shop| eight_clicks(shop, 1)),
         case("checkout.every wrong field is named at once and nothing is held", wrong_fields),
         case("checkout.an unknown cart is not found", unknown_cart),
         case("checkout.an empty cart is refused", empty_cart),
@@ -128,8 +129,8 @@ async fn key_reused(shop: Shop) -> Outcome {
     shop.stock_becomes(&goods.sku, Stock::sold(5, 2)).await
 }
 
-async fn eight_clicks(shop: Shop) -> Outcome {
-    let goods = shop.product(Wanted::units(10)).await?;
+async fn eight_clicks(shop: Shop, units: u32) -> Outcome {
+    let goods = shop.product(Wanted::units(units)).await?;
     let (_, body) = shop.ready(&goods.sku, 1, VISA).await?;
     let key = shop.unique("key");
     let clicks = (0..8).map(|_| {
@@ -154,7 +155,7 @@ async fn eight_clicks(shop: Shop) -> Outcome {
     orders.insert(settled.text("/id")?.to_owned());
     same("orders of one key", orders.len(), 1)?;
     same("status", settled.text("/status")?, "paid")?;
-    shop.stock_becomes(&goods.sku, Stock::sold(10, 1)).await
+    shop.stock_becomes(&goods.sku, Stock::sold(units, 1)).await
 }
 
 async fn wrong_fields(shop: Shop) -> Outcome {

@@ -1,8 +1,10 @@
 //! Stock: booked in, corrected, shown; never below what is held, never counted twice.
 
+use http::Method;
 use serde_json::json;
 
 use super::check::{names_fields, problem, same};
+use super::stockroom::{desk, tag, version_of};
 use super::{Case, case};
 use crate::Outcome;
 use crate::http::Answer;
@@ -17,20 +19,12 @@ pub fn cases() -> Vec<Case> {
         case("inventory.what is held cannot be written off", below_held),
         case("inventory.an unknown SKU or warehouse is not found", unknown),
         case("inventory.availability tells in stock, low, all held and sold out", statuses),
+        case("inventory.a correction of a version that is gone is refused", stale_version),
     ]
 }
 
 async fn adjust(shop: &Shop, sku: &str, quantity: i64) -> Outcome<Answer> {
-    let staff = shop.staff().await?;
-    let body = json!({ "warehouse": "main", "quantity": quantity, "reason": "count" });
-    let path = format!("/v1/admin/inventory/{sku}/adjustments");
-    Ok(shop.client().post(path).bearer(&staff).key(&shop.unique("adjust")).json(&body).send().await?)
-}
-
-async fn status(shop: &Shop, sku: &str) -> Outcome<(String, i64)> {
-    let answer = shop.client().get(format!("/v1/inventory/{sku}")).send().await?.expect(200)?;
-    same("sku", answer.text("/sku")?, sku)?;
-    Ok((answer.text("/status")?.to_owned(), answer.integer("/available")?))
+    shop.adjust(sku, quantity, &shop.unique("adjust")).await
 }
 
 async fn receipts(shop: Shop) -> Outcome {
@@ -40,7 +34,7 @@ async fn receipts(shop: Shop) -> Outcome {
     same("what the receipt answered", more.integer("/items/0/received")?, 12)?;
     same("warehouse", more.text("/items/0/warehouse")?, "main")?;
     same("stock", shop.stock(&goods.sku).await?, Stock::sold(12, 0))?;
-    same("availability", status(&shop, &goods.sku).await?, ("in_stock".to_owned(), 12))
+    same("availability", shop.availability(&goods.sku).await?, ("in_stock".to_owned(), 12))
 }
 
 async fn receipt_once(shop: Shop) -> Outcome {
@@ -113,16 +107,43 @@ async fn unknown(shop: Shop) -> Outcome {
 
 async fn statuses(shop: Shop) -> Outcome {
     let goods = shop.product(Wanted::units(8)).await?;
-    same("eight", status(&shop, &goods.sku).await?, ("in_stock".to_owned(), 8))?;
+    same("eight", shop.availability(&goods.sku).await?, ("in_stock".to_owned(), 8))?;
     adjust(&shop, &goods.sku, -6).await?.expect(200)?;
-    same("two", status(&shop, &goods.sku).await?, ("low".to_owned(), 2))?;
+    same("two", shop.availability(&goods.sku).await?, ("low".to_owned(), 2))?;
     let (_, body) = shop.ready(&goods.sku, 2, "pm_card_authenticationRequired").await?;
     shop.checkout(&shop.unique("key"), &body).await?.expect(202)?;
-    same("both held", status(&shop, &goods.sku).await?, ("all_held".to_owned(), 0))?;
+    same("both held", shop.availability(&goods.sku).await?, ("all_held".to_owned(), 0))?;
 
     let last = shop.product(Wanted::units(1)).await?;
     let (_, body) = shop.ready(&last.sku, 1, crate::shop::VISA).await?;
     shop.checkout(&shop.unique("key"), &body).await?.expect(201)?;
     shop.stock_becomes(&last.sku, Stock::sold(1, 1)).await?;
-    same("sold", status(&shop, &last.sku).await?, ("sold_out".to_owned(), 0))
+    same("sold", shop.availability(&last.sku).await?, ("sold_out".to_owned(), 0))
+}
+
+async fn stale_version(shop: Shop) -> Outcome {
+    let goods = shop.product(Wanted::units(5)).await?;
+    let read = shop.by_staff(Method::GET, format!("/v1/admin/inventory/{}", goods.sku)).await?.send().await?;
+    let seen = version_of(&read.expect(200)?)?;
+    same("version", shop.shelves(&goods.sku).await?[0].version.to_string(), seen.to_string())?;
+    let key = shop.unique("adjust");
+    let ask = async |key: &str, version: u64, quantity: i64| -> Outcome<Answer> {
+        let body = json!({ "warehouse": "main", "quantity": quantity, "reason": "count" });
+        let request = shop.by_staff(Method::POST, desk(&goods.sku, "adjustments")).await?;
+        Ok(request.header("if-match", &tag(version)).key(key).json(&body).send().await?)
+    };
+    let done = ask(&key, seen, -1).await?.expect(200)?;
+    same("the version it answers", version_of(&done)?, seen + 1)?;
+    same("corrected", shop.stock(&goods.sku).await?, Stock::sold(4, 0))?;
+    let stale = problem(ask(&shop.unique("adjust"), seen, -1).await?, 412, "version-mismatch")?;
+    same("the version it tells", stale.integer("/version")?.to_string(), (seen + 1).to_string())?;
+    same("after the refusal", shop.stock(&goods.sku).await?, Stock::sold(4, 0))?;
+    // The answer may have been lost: the same request again is no other correction, and not stale either.
+    ask(&key, seen, -1).await?.expect(200)?;
+    same("corrected once", shop.stock(&goods.sku).await?, Stock::sold(4, 0))?;
+    // A shopper's order is a movement too.
+    shop.buy(&goods.sku, 1).await?.expect(201)?;
+    shop.stock_becomes(&goods.sku, Stock::sold(4, 1)).await?;
+    problem(ask(&shop.unique("adjust"), seen + 1, -1).await?, 412, "version-mismatch")?;
+    same("after the refusal", shop.stock(&goods.sku).await?, Stock::sold(4, 1))
 }
