@@ -9,6 +9,7 @@ use aws::{Capability, ConfigError, DataError, Grant, Platform};
 use futures_util::future::try_join_all;
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
+use kernel::counter::Outcome as Moved;
 use kernel::{OrderId, Problem, Timestamp};
 use lambda::Cx;
 use orders::order::OrderEvent;
@@ -201,24 +202,32 @@ impl Till {
         Ok(standing)
     }
 
-    /// Moves one hold as the record of its operation says: taken when it is committed and names this counter, given back
-    /// otherwise. A pending record moves nothing.
+    /// Moves one hold as the record of its order says: taken when it is committed and names this attempt and this counter,
+    /// given back otherwise. A pending record moves nothing, but for what another attempt at the order held. Whether it
+    /// was moved.
     pub async fn move_hold(
         &self,
         key: &CounterKey,
-        id: &OrderId,
+        op: &str,
         standing: &Standing,
         now: Timestamp,
-    ) -> Result<(), DataError> {
+    ) -> Result<bool, DataError> {
         let (committed, created) = match standing {
-            Record::Order(order) if order.status == Status::Pending => return Ok(()),
+            Record::Order(order) if order.op() != op => (false, now),
+            Record::Order(order) if order.status == Status::Pending => return Ok(false),
             Record::Order(order) => {
                 let named = order.holds.iter().any(|part| part.key == *key);
                 (order.status.is_committed() && named, order.created_at)
             }
             Record::Tombstone => (false, now),
         };
-        self.holds.settle(key, &id.op(), committed, created, now).await.map(|_| ())
+        Ok(self.holds.settle(key, op, committed, created, now).await? == Moved::Applied)
+    }
+
+    /// Gives back what an attempt held that turned out not to be the one that wrote the order.
+    pub async fn step_back(&self, op: &str, touched: &[CounterKey], now: Timestamp) -> Result<(), DataError> {
+        let moves = touched.iter().map(|key| self.holds.settle(key, op, false, now, now));
+        try_join_all(moves).await.map(|_| ())
     }
 
     /// Moves the holds of a decided order at once, for whoever needs the units now; the stream would do it soon after for
@@ -231,7 +240,8 @@ impl Till {
     ) -> Result<(), DataError> {
         let Record::Order(order) = standing else { return Ok(()) };
         let keys: BTreeSet<&CounterKey> = order.holds.iter().map(|part| &part.key).chain(touched).collect();
-        let moves = keys.into_iter().map(|key| self.move_hold(key, &order.id, standing, now));
+        let op = order.op();
+        let moves = keys.into_iter().map(|key| self.move_hold(key, &op, standing, now));
         try_join_all(moves).await.map(|_| ())
     }
 

@@ -1,7 +1,7 @@
 //! Holding what an operation wants, wherever it lies.
 //!
-//! The counter that most likely has it is tried first; who is refused looks at all of them, takes what a look shows, and
-//! says "sold out" only when two looks in a row found too little and no unit came back between them. It owns nothing but
+//! The counter that most likely has it is looked at first; who finds too little there looks at all of them, takes what a look
+//! shows, and says "sold out" only when two looks in a row found too little and no unit came back between them. It owns nothing but
 //! short-lived memories, which may cost a look and never decide. It must never hold more than what is wanted in the parts
 //! that it names, or free an overdue hold before its record was ended.
 
@@ -17,7 +17,7 @@ use kernel::{Country, Problem, Sku, Timestamp};
 use lambda::Cx;
 use serde::Serialize;
 
-use crate::allot::{Bin, Lack, Look, Wanted, shards_from};
+use crate::allot::{Bin, Lack, Look, Seen, Wanted, shards_from};
 use crate::settings::{Settings, Tracking, WEB, Warehouses};
 use crate::stock::{CounterKey, Part};
 use crate::table::{Held, HoldStock, ReadStock, Snapshot};
@@ -26,6 +26,8 @@ use crate::table::{Held, HoldStock, ReadStock, Snapshot};
 const END_AT_ONCE: usize = 3;
 /// So often what a look showed is tried to be held, before the crowd is too large.
 const ROUNDS: usize = 8;
+/// So many looks before anything is written; two prove that an item is gone.
+const LOOKS: usize = 4;
 /// How long a sandbox remembers how a hot item is split.
 const SPLIT_LIFE: Duration = Duration::from_secs(2);
 /// How long it remembers the warehouses of the shop.
@@ -78,6 +80,16 @@ pub enum Shortage {
     Decided,
     /// The hold comes so late that nobody can tell any more whether it was done before.
     TooLate,
+    /// There is enough, but some of it lies where the operation holds a part already: only a fresh operation can have it.
+    Tangled,
+}
+
+impl Shortage {
+    /// Whether another attempt at the same order holds some of what is missing.
+    #[must_use]
+    pub fn is_among_attempts(&self) -> bool {
+        matches!(self, Self::Short(lines) if lines.iter().any(|line| line.among_attempts))
+    }
 }
 
 impl From<DataError> for Shortage {
@@ -98,6 +110,9 @@ pub struct Short {
     /// When units may come back, when those that others hold would do.
     #[serde(skip)]
     pub back_at: Option<Timestamp>,
+    /// Another attempt at the same order holds some.
+    #[serde(skip)]
+    pub among_attempts: bool,
 }
 
 impl Short {
@@ -108,11 +123,18 @@ impl Short {
             requested: wanted.quantity,
             available: lack.available.max(0),
             back_at: lack.back_at.filter(|_| enough_later),
+            among_attempts: lack.among_attempts,
         }
     }
 
     fn none(wanted: &Wanted) -> Self {
-        Self { sku: wanted.sku.clone(), requested: wanted.quantity, available: 0, back_at: None }
+        Self {
+            sku: wanted.sku.clone(),
+            requested: wanted.quantity,
+            available: 0,
+            back_at: None,
+            among_attempts: false,
+        }
     }
 }
 
@@ -158,8 +180,30 @@ struct Memory {
     warehouses: Option<(Timestamp, Warehouses)>,
     /// Items that are split: where to begin is then known without a look.
     split: HashMap<Sku, (Timestamp, Settings)>,
-    /// Items of which a look found nothing, with its `inc`: the first of the two looks.
-    gone: HashMap<Sku, (Timestamp, i64)>,
+    /// Items of which a look found too little, and what it saw: the first of the two looks.
+    gone: HashMap<Sku, (Timestamp, Gone)>,
+}
+
+/// A look that found too little.
+#[derive(Clone)]
+struct Gone {
+    /// For so many units.
+    quantity: u32,
+    /// Where it looked: the one warehouse, and for which channel.
+    place: (Option<String>, Option<String>),
+    /// What it saw.
+    seen: Seen,
+}
+
+impl Gone {
+    fn place(operation: &Operation<'_>) -> (Option<String>, Option<String>) {
+        (operation.warehouse.map(str::to_owned), operation.channel.map(str::to_owned))
+    }
+
+    /// What it saw, when it was a look for as much, or less, in the same place.
+    fn seen_for(&self, operation: &Operation<'_>, quantity: u32) -> Option<Seen> {
+        (self.quantity <= quantity && self.place == Self::place(operation)).then_some(self.seen)
+    }
 }
 
 fn fresh<T>(entry: &(Timestamp, T), now: Timestamp) -> Option<&T> {
@@ -178,8 +222,9 @@ impl AllotStock {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A first look: one round trip, or none for items that are known to be split.
-    pub async fn outlook(&self, skus: &[Sku], cx: &Cx) -> Result<Outlook, DataError> {
+    /// A first look, in one round trip: at settings and the first counter of each item, or, of one that is known to be
+    /// split, at the shard where the operation begins.
+    pub async fn outlook(&self, operation: &Operation<'_>, skus: &[Sku], cx: &Cx) -> Result<Outlook, DataError> {
         let now = cx.now();
         let (mut settings, warehouses) = {
             let memory = self.memory();
@@ -188,11 +233,12 @@ impl AllotStock {
             (split, memory.warehouses.as_ref().and_then(|entry| fresh(entry, now)).cloned())
         };
         let ask: Vec<Sku> = skus.iter().filter(|sku| !settings.contains_key(*sku)).cloned().collect();
-        let mut snapshot = if ask.is_empty() && warehouses.is_some() {
-            Snapshot::default()
-        } else {
-            self.read.first_look(&ask, warehouses.is_none(), true).await?
+        let shop = warehouses.clone().unwrap_or_default();
+        let begin = |(sku, settings): (&Sku, &Settings)| {
+            places(operation, sku, settings, &shop).into_iter().flatten().next()
         };
+        let begins: Vec<CounterKey> = settings.iter().filter_map(begin).collect();
+        let mut snapshot = self.read.first_look(&ask, &begins, warehouses.is_none(), true).await?;
         let mut memory = self.memory();
         for (sku, found) in snapshot.settings.iter().filter(|(_, settings)| !settings.is_whole()) {
             remember(&mut memory.split, sku, now.after(SPLIT_LIFE), found.clone());
@@ -239,29 +285,50 @@ impl AllotStock {
         let Some(first) = keys.iter().flatten().next().cloned() else {
             return Err(Shortage::Short(vec![Short::none(wanted)]));
         };
-        let hope = vec![Part { key: first, quantity: wanted.quantity }];
-        let gone = self.memory().gone.get(&wanted.sku).and_then(|entry| fresh(entry, cx.now())).copied();
-        let look = match gone {
-            _ if settings.is_whole() => look_at(operation, &settings, &keys, &outlook.snapshot),
-            Some(_) => self.look(operation, &wanted.sku, &outlook.warehouses).await?,
-            None => return Ok(hope),
-        };
-        match look.allot(operation.op, wanted.quantity) {
-            Ok(parts) => Ok(parts),
+        let hope = vec![Part { key: first.clone(), quantity: wanted.quantity }];
+        let remembered = self.memory().gone.get(&wanted.sku).and_then(|entry| fresh(entry, cx.now())).cloned();
+        let mut before = remembered.and_then(|gone| gone.seen_for(operation, wanted.quantity));
+        let near = if settings.is_whole() { keys } else { vec![vec![first]] };
+        let mut look = look_at(operation, &settings, &near, &outlook.snapshot);
+        for round in 0..LOOKS {
+            let lack = match look.allot(operation.op, wanted.quantity) {
+                Ok(parts) => return Ok(parts),
+                Err(lack) => lack,
+            };
             // Whoever is overdue is no obstacle: the hold ends them.
-            Err(_) if !look.overdue(operation.op, cx.now()).is_empty() => Ok(hope),
-            Err(lack) if settings.is_whole() || gone == Some(lack.inc) => {
-                Err(Shortage::Short(vec![Short::of(wanted, &lack)]))
+            if !look.endable(operation.op, cx.now()).is_empty() && !lack.among_attempts {
+                return Ok(hope);
             }
-            Err(_) => Ok(hope),
+            // The first look at a split item is at one shard only: it proves nothing.
+            let all = settings.is_whole() || round > 0;
+            if settings.is_whole() || all && before == Some(lack.seen) {
+                self.remember_gone(operation, wanted, &lack, cx);
+                return Err(Shortage::Short(vec![Short::of(wanted, &lack)]));
+            }
+            if all {
+                before = Some(lack.seen);
+            }
+            look = self.look(operation, &wanted.sku, outlook).await?;
         }
+        Ok(hope)
+    }
+
+    fn remember_gone(&self, operation: &Operation<'_>, wanted: &Wanted, lack: &Lack, cx: &Cx) {
+        let gone = Gone { quantity: wanted.quantity, place: Gone::place(operation), seen: lack.seen };
+        remember(&mut self.memory().gone, &wanted.sku, cx.now().after(GONE_LIFE), gone);
     }
 
     /// Looks at all counters of an item that are sold from, at this moment.
-    async fn look(&self, operation: &Operation<'_>, sku: &Sku, shop: &Warehouses) -> Result<Look, DataError> {
-        let snapshot = self.read.all(std::slice::from_ref(sku), false, true).await?;
+    async fn look(&self, operation: &Operation<'_>, sku: &Sku, outlook: &Outlook) -> Result<Look, DataError> {
+        // One round trip, unless the item is kept in other ways than it was at the first look.
+        let known = outlook.settings(sku).counters(sku);
+        let mut snapshot = self.read.counters(sku, &known, true).await?;
         let settings = snapshot.settings(sku);
-        Ok(look_at(operation, &settings, &places(operation, sku, &settings, shop), &snapshot))
+        let more: Vec<CounterKey> = settings.counters(sku).into_iter().filter(|key| !known.contains(key)).collect();
+        if !more.is_empty() {
+            snapshot.counters.extend(self.read.counters(sku, &more, true).await?.counters);
+        }
+        Ok(look_at(operation, &settings, &places(operation, sku, &settings, &outlook.warehouses), &snapshot))
     }
 
     /// Holds what is wanted: in these parts, or wherever else it lies.
@@ -364,7 +431,7 @@ impl Hunt<'_, '_> {
                 Held::Yes => {}
                 Held::No(Refusal::Done, _) => return Err(Shortage::Decided),
                 Held::No(Refusal::TooOld, _) => return Err(Shortage::TooLate),
-                Held::Other(_) | Held::No(..) | Held::Unknown => all = false,
+                Held::No(..) | Held::Unknown => all = false,
             }
         }
         Ok(all)
@@ -382,28 +449,30 @@ impl Hunt<'_, '_> {
     /// Where else the units are, or the certainty that there are too few.
     async fn find(&self) -> Result<Vec<Part>, Shortage> {
         let (op, sku) = (self.operation.op, &self.wanted.sku);
-        let mut before: Option<i64> = None;
+        let mut before: Option<Seen> = None;
         for _ in 0..ROUNDS {
-            let look = self.stock.look(&self.operation, sku, &self.outlook.warehouses).await?;
+            let look = self.stock.look(&self.operation, sku, self.outlook).await?;
             let lack = match look.allot(op, self.wanted.quantity) {
                 Ok(parts) => return Ok(parts),
                 Err(lack) => lack,
             };
             let mut freed = false;
-            for (key, other) in look.overdue(op, self.cx.now()).into_iter().take(END_AT_ONCE) {
+            if lack.tangled {
+                return Err(Shortage::Tangled);
+            }
+            for (key, other) in look.endable(op, self.cx.now()).into_iter().take(END_AT_ONCE) {
                 freed |= (self.end)(key, other).await.map_err(Shortage::Busy)?;
             }
             if freed {
                 before = None;
                 continue;
             }
-            // A single counter is read at one moment; of several, the second look with the same `inc` proves the first.
-            if look.is_single() || before == Some(lack.inc) {
-                let until = self.cx.now().after(GONE_LIFE);
-                remember(&mut self.stock.memory().gone, sku, until, lack.inc);
+            // A single counter is read at one moment; of several, a second look that saw the same proves the first.
+            if look.is_single() || before == Some(lack.seen) {
+                self.stock.remember_gone(&self.operation, &self.wanted, &lack, self.cx);
                 return Err(Shortage::Short(vec![Short::of(&self.wanted, &lack)]));
             }
-            before = Some(lack.inc);
+            before = Some(lack.seen);
         }
         let detail = "units come and go; nothing was lost, try again in a moment";
         Err(Shortage::Busy(Problem::new(code::UNAVAILABLE, detail).retry_after(1)))

@@ -37,8 +37,26 @@ pub struct Lack {
     pub held: i64,
     /// The earliest deadline of a hold of somebody else.
     pub back_at: Option<Timestamp>,
-    /// The sum of `inc`: two looks with the same one between them saw no unit come back.
+    /// What was seen: two looks that saw the same saw no unit come back between them.
+    pub seen: Seen,
+    /// There is enough, but some of it lies where the operation holds a part already, which cannot be made larger.
+    pub tangled: bool,
+    /// Another attempt at the same order holds some.
+    pub among_attempts: bool,
+}
+
+/// What a look saw of the counters' own numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The sum of `inc`, which rises whenever units come in.
     pub inc: i64,
+    /// How many counters there were.
+    pub counters: usize,
+}
+
+/// The operations of one order, whichever attempt: what an operation's id begins with.
+fn family(op: &str) -> &str {
+    if op.starts_with('o') { op.get(..op.len().saturating_sub(3)).unwrap_or(op) } else { op }
 }
 
 impl Bin {
@@ -80,17 +98,19 @@ impl Look {
         self.bins().count() == 1
     }
 
-    /// The sum of `inc` over all counters.
+    /// What it saw of the counters' own numbers.
     #[must_use]
-    pub fn inc(&self) -> i64 {
-        self.bins().map(|bin| bin.counter.inc).sum()
+    pub fn seen(&self) -> Seen {
+        Seen { inc: self.bins().map(|bin| bin.counter.inc).sum(), counters: self.bins().count() }
     }
 
-    /// The holds whose deadline has passed, of others than `op`.
+    /// The holds that somebody may end: those whose deadline has passed, and those of other attempts at the same order.
     #[must_use]
-    pub fn overdue(&self, op: &str, now: Timestamp) -> Vec<(CounterKey, String)> {
+    pub fn endable(&self, op: &str, now: Timestamp) -> Vec<(CounterKey, String)> {
         let of = |bin: &Bin| {
-            let late = bin.counter.holds.iter().filter(|(other, hold)| *other != op && hold.deadline <= now.millis());
+            let late = bin.counter.holds.iter().filter(|(other, hold)| {
+                *other != op && (hold.deadline <= now.millis() || family(other) == family(op))
+            });
             late.map(|(other, _)| (bin.key.clone(), other.clone())).collect::<Vec<_>>()
         };
         self.bins().flat_map(of).collect()
@@ -117,16 +137,21 @@ impl Look {
         if free >= u64::from(need) {
             return Ok(complete(parts, &everywhere, op, need));
         }
-        Err(self.lack(op, i64::from(quantity - need) + i64::try_from(free).unwrap_or(i64::MAX)))
+        Err(self.lack(op, quantity, i64::from(quantity - need) + i64::try_from(free).unwrap_or(i64::MAX)))
     }
 
-    fn lack(&self, op: &str, available: i64) -> Lack {
+    fn lack(&self, op: &str, wanted: u32, available: i64) -> Lack {
         let others = || self.bins().flat_map(|bin| &bin.counter.holds).filter(|(other, _)| *other != op);
+        let beside_own = |bin: &&Bin| bin.counter.holds.contains_key(op);
+        let left = |bin: &Bin| (bin.counter.available - i64::from(bin.reserve)).max(0);
+        let beside: i64 = self.bins().filter(beside_own).map(left).sum();
         Lack {
             available,
             held: others().map(|(_, hold)| i64::from(hold.quantity)).sum(),
             back_at: others().map(|(_, hold)| hold.deadline).min().map(Timestamp::from_millis),
-            inc: self.inc(),
+            seen: self.seen(),
+            tangled: beside > 0 && available + beside >= i64::from(wanted),
+            among_attempts: others().any(|(other, _)| family(other) == family(op)),
         }
     }
 }
@@ -206,6 +231,27 @@ mod tests {
         held.counter.holds.remove("me");
         held.reserve = 2;
         assert_eq!(look(&held).allot("me", 6).unwrap_err().available, 5);
+    }
+
+    #[test]
+    fn units_beside_an_own_hold_are_no_lack_but_a_tangle() {
+        let look = Look { warehouses: vec![vec![bin("a", 0, 3, 1), bin("a", 1, 0, 0)]] };
+        let lack = look.allot("me", 2).unwrap_err();
+        assert!(lack.tangled, "one is held and two lie beside it: {lack:?}");
+        assert!(!look.allot("me", 4).unwrap_err().tangled, "three in all are too few for four");
+    }
+
+    #[test]
+    fn what_another_attempt_at_the_same_order_holds_may_be_ended() {
+        let mut other = bin("a", 0, 2, 0);
+        let deadline = NOW.after(std::time::Duration::from_secs(600));
+        let hold =
+            HoldRequest { op: "o12345678901aaa", quantity: 2, reserve: 0, deadline, created: NOW, channel: None };
+        other.counter.hold(&hold);
+        let look = Look { warehouses: vec![vec![other]] };
+        assert_eq!(look.endable("o12345678901bbb", NOW).len(), 1);
+        assert!(look.allot("o12345678901bbb", 1).unwrap_err().among_attempts);
+        assert!(look.endable("o99999999999bbb", NOW).is_empty());
     }
 
     #[test]

@@ -161,6 +161,7 @@ mod tests {
             cart_id: CartId::new([2; 16]),
             fingerprint: "f".into(),
             lines: vec![line("Green tea", 2, 650), line("Cup", 1, 1299)],
+            attempt: String::new(),
             holds: Vec::new(),
             admissions: Vec::new(),
             totals: Totals {

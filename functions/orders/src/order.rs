@@ -211,7 +211,7 @@ pub struct OrderEvent {
 /// An order as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Its id; also the operation id of its holds.
+    /// Its id.
     #[serde(rename = "pk")]
     pub id: OrderId,
     /// For people.
@@ -233,6 +233,8 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub totals: Totals,
+    /// Which run of the call that placed it wrote it: with the id, the operation of its holds.
+    pub attempt: String,
     /// Where its units lie: when it is paid these holds are taken, and no other.
     #[serde(default)]
     pub holds: Vec<Part>,
@@ -256,6 +258,14 @@ pub struct Order {
     pub expires_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+}
+
+impl Order {
+    /// The operation of its holds.
+    #[must_use]
+    pub fn op(&self) -> String {
+        self.id.op(&self.attempt)
+    }
 }
 
 /// The number for people: ten characters out of the id's digest, without those that are mistaken for others. Display

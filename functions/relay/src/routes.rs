@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
-use checkout::operations::expire_orders::Due;
+use checkout::operations::expire_orders::{Due, DueHold};
 use checkout::operations::retry_payment::Unsettled;
 use inventory::ledger::CounterItem;
 use inventory::operations::expire_reservations::ReservationDue;
@@ -40,7 +40,7 @@ pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     let before = change.before::<Order>();
     let mut out = Vec::new();
     if before.is_none() && order.status == Status::Pending {
-        let due = Due { order: order.id.clone(), counter: None };
+        let due = Due { order: order.id.clone(), hold: None };
         let delay = order.expires_at.since(now) + AFTER_DEADLINE;
         out.push((&checkout::operations::expire_orders::QUEUE, message(change, "order.due.v1", "", due, delay)));
     }
@@ -61,7 +61,7 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
     let committed = order.status.is_committed();
     let kind = format!("order.{}.v1", order.status);
     let parts = order.holds.clone();
-    let decision = HoldDecision { op: order.id.op(), committed, created: order.created_at, parts };
+    let decision = HoldDecision { op: order.op(), committed, created: order.created_at, parts };
     if !decision.parts.is_empty() {
         let holds = message(change, &kind, "holds", decision, Duration::ZERO);
         out.push((&inventory::operations::confirm_holds::QUEUE, holds));
@@ -102,7 +102,7 @@ fn counter_changed(change: &Change, after: &CounterItem, now: Timestamp) -> Vec<
         .filter_map(|(op, hold)| {
             let delay = Timestamp::from_millis(hold.deadline).since(now) + AFTER_DEADLINE;
             if let Some(order) = OrderId::from_op(op) {
-                let due = Due { order, counter: Some(key.clone()) };
+                let due = Due { order, hold: Some(DueHold { op: op.clone(), counter: key.clone() }) };
                 let message = message(change, "hold.due.v1", op, due, delay);
                 return Some((&checkout::operations::expire_orders::QUEUE, message));
             }

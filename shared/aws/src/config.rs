@@ -36,6 +36,8 @@ pub struct Config {
     pub payment_timeout: Duration,
     /// How long stock is held for an order whose payment is under way; at most 15 minutes, what an SQS timer can do.
     pub hold: Duration,
+    /// How many marks of finished operations a stock counter carries before it is pruned.
+    pub done_marks: usize,
     /// The function's own name.
     pub function: String,
     /// Where AWS is, when it is not AWS (an emulator, or the embedded engine of another process).
@@ -88,6 +90,7 @@ impl Config {
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
             payment_timeout: Duration::from_secs(8),
             hold: kernel::limits::HOLD,
+            done_marks: kernel::limits::DONE_MARKS,
             function: need("OXCART_FUNCTION"),
             endpoint_url: some("AWS_ENDPOINT_URL"),
             credentials: None,
@@ -105,6 +108,9 @@ impl Config {
         }
         if let Some(seconds) = number("OXCART_HOLD_SECONDS", 10..=900) {
             config.hold = Duration::from_secs(seconds);
+        }
+        if let Some(marks) = number("OXCART_DONE_MARKS", 1..=1000) {
+            config.done_marks = usize::try_from(marks).unwrap_or(kernel::limits::DONE_MARKS);
         }
         if config.payments != "builtin" {
             missing

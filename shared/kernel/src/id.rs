@@ -165,7 +165,33 @@ macro_rules! operations {
     )*};
 }
 
-operations! { OrderId 'o' ReservationId 'r' TransferId 't' }
+operations! { ReservationId 'r' TransferId 't' }
+
+/// How many characters tell the attempts at one order apart.
+const ATTEMPT: usize = 3;
+
+/// The mark of one run of a call that places an order. Two runs of the same call (the client asked twice) know nothing of
+/// each other until one finds the other's record; what they hold until then must not be taken for the other's.
+#[must_use]
+pub fn attempt(random: [u8; 16]) -> String {
+    base62(u128::from_be_bytes(random), ATTEMPT)
+}
+
+impl OrderId {
+    /// The operation id of an attempt at this order inside stock counters: 15 bytes. Only the attempt that the order's
+    /// record names ever takes what it holds.
+    #[must_use]
+    pub fn op(&self, attempt: &str) -> String {
+        format!("o{}{attempt}", self.body())
+    }
+
+    /// The order whose operation id this is; `None` when it is another kind of operation.
+    #[must_use]
+    pub fn from_op(op: &str) -> Option<Self> {
+        let body = op.strip_prefix('o')?;
+        Self::parse(&format!("{}{}", Self::PREFIX, body.get(..body.len().checked_sub(ATTEMPT)?)?))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -180,9 +206,11 @@ mod tests {
     #[test]
     fn operations_tell_their_kind() {
         let order = OrderId::new([7; 16]);
-        assert_eq!(order.op().len(), 12);
-        assert_eq!(OrderId::from_op(&order.op()), Some(order.clone()));
-        assert_eq!(ReservationId::from_op(&order.op()), None);
+        let op = order.op(&attempt([9; 16]));
+        assert_eq!(op.len(), 15);
+        assert_eq!(OrderId::from_op(&op), Some(order.clone()));
+        assert_eq!(OrderId::from_op("oab"), None);
+        assert_eq!(ReservationId::from_op(&op), None);
         assert_eq!(OrderId::from_op(&ReservationId::new([7; 16]).op()), None);
     }
 

@@ -74,6 +74,15 @@ const COMMANDS: &[Spec] = &[
         flags: &[("--orders", Some("NUMBER"), "how many (100000)")],
     },
     Spec {
+        name: "simulate",
+        about: "runs the real shop in storms drawn from seeds, in virtual time, and checks that nothing is ever oversold",
+        flags: &[
+            ("--seed", Some("NUMBER"), "the first seed (1); alone: runs it twice, and prints its last calls"),
+            ("--runs", Some("NUMBER"), "how many seeds from there on"),
+            ("--threads", Some("NUMBER"), "on so many threads (2)"),
+        ],
+    },
+    Spec {
         name: "costs",
         about: "counts what each flow costs at the database: round trips, read and write units",
         flags: &[],

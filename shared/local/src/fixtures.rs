@@ -232,7 +232,7 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     ] {
         let id: OrderId = known(id)?;
         let expires = created.after(kernel::limits::HOLD);
-        let hold = HoldRequest { op: &id.op(), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
+        let hold = HoldRequest { op: &id.op("AAA"), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
         open.open(&order(id, status, payment, created, expires)?).await?;
     }
@@ -269,6 +269,7 @@ fn order(
         cart_id,
         fingerprint: "fixtures".into(),
         lines: vec![line],
+        attempt: "AAA".into(),
         holds: vec![Part { key: CounterKey::main(sku()?), quantity: 2 }],
         admissions: Vec::new(),
         totals: Totals {

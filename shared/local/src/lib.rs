@@ -23,6 +23,7 @@ pub mod registry;
 pub mod router;
 mod setup;
 pub mod shop;
+pub mod simulate;
 pub mod soak;
 pub mod start;
 

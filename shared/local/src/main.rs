@@ -14,6 +14,7 @@ use local::gateway::{self, DataSite, ShopSite};
 use local::hello::Hello;
 use local::pages::Pages;
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
+use local::simulate::{self, Plan};
 use local::{Options, Pump, Shop, generate, registry};
 use testkit::{Target, blackbox, race};
 
@@ -36,6 +37,13 @@ fn main() -> ExitCode {
     };
     #[expect(clippy::disallowed_methods, reason = "the command line is where a process's own variables are read")]
     let vars: BTreeMap<String, String> = std::env::vars().collect();
+    if arguments.command == "simulate" {
+        // Each simulation is a runtime of its own.
+        return simulate(&arguments).unwrap_or_else(|failure| {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(command(&arguments, &vars)),
@@ -62,6 +70,21 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "crash" => crash(arguments).await,
         _ => write_generated(arguments),
     }
+}
+
+fn simulate(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let number = |name: &str, default: u64| arguments.get(name).map_or(Ok(default), str::parse);
+    let first = number("--seed", 1)?;
+    if !arguments.has("--runs") && arguments.has("--seed") {
+        let [outcome, again] = [simulate::run(Plan::of(first))?, simulate::run(Plan::of(first))?];
+        print!("{}\n{outcome}", outcome.tail);
+        println!("  repeats exactly: {}", outcome == again);
+        return Ok(if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    let (runs, threads) = (number("--runs", 1000)?, number("--threads", 2)?);
+    let campaign = simulate::campaign(first, runs, threads)?;
+    println!("{campaign}");
+    Ok(if campaign.failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn set<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
@@ -152,7 +175,15 @@ async fn soak(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// Prints the table of costs.
 async fn costs() -> Result<ExitCode, Failure> {
-    print!("{}", local::costs::table(&local::costs::count().await?));
+    let table = local::costs::table(&local::costs::count().await?);
+    print!("{table}");
+    let file = Path::new("docs/cost.md");
+    let before = std::fs::read_to_string(file)?;
+    let after = local::costs::placed(&before, &table).ok_or("docs/cost.md has no place for the table")?;
+    if after != before {
+        std::fs::write(file, after)?;
+        println!("\ndocs/cost.md was another one, and is this one now");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::{Clock, Config, ConfigError, LogSink, Platform, QueueSpec, SystemClock, TableSpec};
+use aws::{BoxFuture, Clock, Config, ConfigError, LogSink, Platform, QueueSpec, SystemClock, TableSpec};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -52,6 +52,14 @@ pub struct Registry {
 /// Further layers around the engine for one function, by its name: a meter, or faults.
 pub type LayersOf = Arc<dyn Fn(&str) -> Vec<Arc<dyn Layer>> + Send + Sync>;
 
+/// The clock of one function, by its name.
+pub type ClockOf = Arc<dyn Fn(&str) -> Arc<dyn Clock> + Send + Sync>;
+
+/// Stands around every invocation of a function: a simulation ends some of them half-way.
+pub type Around = Arc<
+    dyn Fn(BoxFuture<'static, Result<String, BoxError>>) -> BoxFuture<'static, Result<String, BoxError>> + Send + Sync,
+>;
+
 /// How to open a shop.
 #[derive(Clone)]
 pub struct Options {
@@ -73,6 +81,12 @@ pub struct Options {
     pub variables: BTreeMap<String, String>,
     /// Further layers around the engine.
     pub layers: Option<LayersOf>,
+    /// The clocks of functions, where they differ from the shop's.
+    pub clocks: Option<ClockOf>,
+    /// What stands around every invocation.
+    pub around: Option<Around>,
+    /// Where randomness comes from, when not from the machine.
+    pub entropy: Option<Arc<dyn Fn(&mut [u8]) + Send + Sync>>,
 }
 
 /// Drops every line.
@@ -96,6 +110,9 @@ impl Options {
             cors_origins: Vec::new(),
             variables: BTreeMap::new(),
             layers: None,
+            clocks: None,
+            around: None,
+            entropy: None,
         }
     }
 
@@ -166,6 +183,7 @@ pub(crate) struct Inner {
     router: Router,
     verifier: Verifier,
     cors: Cors,
+    around: Option<Around>,
     mail: PathBuf,
     /// Whether the outbox goes with the shop.
     mail_is_temporary: bool,
@@ -208,13 +226,21 @@ impl Shop {
         let platform = Platform::over(config, engine.http_client(vec![own.clone()]))
             .with_clock(options.clock.clone())
             .with_log(options.log.clone());
+        let platform = match options.entropy.clone() {
+            Some(entropy) => platform.with_entropy(entropy),
+            None => platform,
+        };
         let router = Router::new(&registry.functions);
         let connect = |function: Function| {
             let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues)));
             let further = options.layers.as_ref().map(|layers| layers(function.name)).unwrap_or_default();
             let guarding: Arc<dyn Layer> = guard.clone();
             let layers: Vec<_> = [guarding].into_iter().chain(further).chain([own.clone()]).collect();
-            let running = function.start(&platform.with_http(engine.http_client(layers.clone())))?;
+            let mut own_platform = platform.with_http(engine.http_client(layers.clone()));
+            if let Some(clock_of) = &options.clocks {
+                own_platform = own_platform.with_clock(clock_of(function.name));
+            }
+            let running = function.start(&own_platform)?;
             Ok::<_, ConfigError>(Unit { function, running, guard, layers })
         };
         let units = registry.functions.iter().cloned().map(connect).collect::<Result<_, _>>()?;
@@ -231,6 +257,7 @@ impl Shop {
             router,
             verifier,
             cors: Cors::new(options.cors_origins),
+            around: options.around,
             mail,
             mail_is_temporary,
         })))
@@ -308,8 +335,13 @@ impl Shop {
         let limit = Duration::from_secs(unit.function.timeout_s.into()).min(most);
         let context = lambda::event_context(id, self.now().after(limit));
         let (running, busy) = (unit.running.clone(), self.0.busy.enter());
+        let mut work: BoxFuture<'static, Result<String, BoxError>> =
+            Box::pin(async move { running.invoke(event, context).await });
+        if let Some(around) = &self.0.around {
+            work = around(work);
+        }
         let task = tokio::spawn(async move {
-            let result = running.invoke(event, context).await;
+            let result = work.await;
             drop(busy);
             result
         });
@@ -359,7 +391,7 @@ impl Shop {
         }
         let id = self.request_id();
         let mut response =
-            self.answer(&parts, body, &id).await.unwrap_or_else(|problem| problem_response(&problem, &id));
+            self.answer(&parts, body, &id, None).await.unwrap_or_else(|problem| problem_response(&problem, &id));
         self.0.cors.allow(origin.as_ref(), response.headers_mut());
         if head {
             let length = response.body().len();
@@ -369,7 +401,20 @@ impl Shop {
         response
     }
 
-    async fn answer(&self, parts: &Parts, body: Bytes, id: &str) -> Result<Response<Bytes>, Problem> {
+    /// Answers a request of somebody whose token was verified before.
+    pub(crate) async fn request_of(&self, claims: &Claims, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let id = self.request_id();
+        self.answer(&parts, body, &id, Some(claims)).await.unwrap_or_else(|problem| problem_response(&problem, &id))
+    }
+
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        id: &str,
+        verified: Option<&Claims>,
+    ) -> Result<Response<Bytes>, Problem> {
         let (index, parameters) = match self.0.router.find(&parts.method, parts.uri.path()) {
             Found::Function(index, parameters) => (index, parameters),
             Found::OtherMethods(methods) => return Ok(method_not_allowed(&methods, id)),
@@ -380,7 +425,10 @@ impl Shop {
         let unit = &self.0.units[index];
         let Some(route) = unit.function.route() else { return Err(Problem::internal("a route without a route")) };
         check_host(parts)?;
-        let claims = self.authorise(route, parts)?;
+        let claims = match verified {
+            Some(claims) => Some(claims.clone()),
+            None => self.authorise(route, parts)?,
+        };
         let source =
             parts.extensions.get::<SocketAddr>().map_or_else(|| "127.0.0.1".to_owned(), |at| at.ip().to_string());
         let routed = Routed {

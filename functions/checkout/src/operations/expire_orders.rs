@@ -21,9 +21,18 @@ pub const QUEUE: QueueSpec =
 pub struct Due {
     /// The order.
     pub order: OrderId,
-    /// The counter that carries the hold; absent for the order's own deadline.
+    /// The hold; absent for the order's own deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub counter: Option<CounterKey>,
+    pub hold: Option<DueHold>,
+}
+
+/// A hold whose time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueHold {
+    /// The operation that holds.
+    pub op: String,
+    /// The counter that carries it.
+    pub counter: CounterKey,
 }
 
 /// The declaration.
@@ -35,14 +44,14 @@ pub fn function() -> Function {
 }
 
 async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {
-    let Due { order, counter } = delivery.event.data;
+    let Due { order, hold } = delivery.event.data;
     let cx = &delivery.cx;
     let standing = due(&order, &till, cx).await?;
-    match counter {
-        // A hold that arrived late, after its order was decided, is moved here; one that was moved before is left alone.
-        Some(key) => till.move_hold(&key, &order, &standing, cx.now()).await.map_err(Fault::from),
-        None => Ok(()),
+    // A hold that arrived late, after its order was decided, is moved here; one that was moved before is left alone.
+    if let Some(DueHold { op, counter }) = hold {
+        till.move_hold(&counter, &op, &standing, cx.now()).await?;
     }
+    Ok(())
 }
 
 /// What stands, after an order that is overdue was ended. One whose time has not come (clocks differ) comes again.

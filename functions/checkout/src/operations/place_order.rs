@@ -18,7 +18,7 @@ use inventory::allot::Wanted;
 use inventory::desk::{Door, ReservationDesk};
 use inventory::operations::request_admission::Admission;
 use kernel::problem::code;
-use kernel::{CartId, Email, Money, OrderId, Problem, ReservationId, Sku};
+use kernel::{CartId, Email, Money, OrderId, Problem, ReservationId, Sku, Timestamp};
 use lambda::{Alarm, Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
 use orders::order::{Address, OrderEvent, number};
 use orders::table::{Decided, OpenOrder, Opened, Record};
@@ -149,19 +149,35 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     }
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
-    let outlook = async { Ok(desk.stock.outlook(&skus, &cx).await?) };
+    let attempt = kernel::id::attempt(cx.random());
+    let (op, country, now) = (id.op(&attempt), body.shipping_address.country.clone(), cx.now());
+    let operation = Operation {
+        op: &op,
+        created: now,
+        deadline: now.after(desk.hold_for),
+        channel: None,
+        country: Some(&country),
+        warehouse: None,
+    };
+    let outlook = async { Ok(desk.stock.outlook(&operation, &skus, &cx).await?) };
     let (goods, mut outlook) = try_join(goods(&cart, &desk.products), outlook).await?;
     let priced = agreed(&goods, &body, &cart)?;
     let admissions = desk.admit(&body, &skus, &outlook, &cx).await?;
     let instead_of = desk.free(&cart, &id, &cx).await?;
     if instead_of.is_some() {
         // What a dead attempt of this very cart held is back on the shelf by now: the look is of before.
-        outlook = desk.stock.outlook(&skus, &cx).await?;
+        outlook = desk.stock.outlook(&operation, &skus, &cx).await?;
     }
-    let mut order = Order { admissions, ..pending(id, body, priced, &desk, &cx) };
-    let (op, wanted) = (order.id.op(), wanted(&order));
-    let planned = desk.stock.plan(&operation(&order, &op), &wanted, &outlook, &cx).await;
-    order.holds = planned.map_err(|shortage| refusal(shortage, &cx))?;
+    let mut order = Order { admissions, attempt, ..pending(id, body, priced, operation.deadline, now, &cx) };
+    order.holds = match desk.stock.plan(&operation, &wanted(&order), &outlook, &cx).await {
+        Ok(parts) => parts,
+        // Another run of this very call has what is missing here; its order is then the answer.
+        Err(shortage) if shortage.is_among_attempts() => match desk.till.record(&order.id).await? {
+            Some(record) => return desk.resume(same_request(record, &cx)?, &cx).await,
+            None => return Err(refusal(shortage, &cx)),
+        },
+        Err(shortage) => return Err(refusal(shortage, &cx)),
+    };
     desk.begin(order, instead_of, &outlook, &cx).await
 }
 
@@ -170,7 +186,7 @@ fn wanted(order: &Order) -> Vec<Wanted> {
     order.lines.iter().map(|line| Wanted { sku: line.sku.clone(), quantity: line.quantity }).collect()
 }
 
-/// The operation behind an order; `op` is its name in the counters.
+/// The operation behind an order that stands; `op` is its name in the counters.
 fn operation<'a>(order: &'a Order, op: &'a str) -> Operation<'a> {
     Operation {
         op,
@@ -187,7 +203,7 @@ fn refusal(shortage: Shortage, cx: &Cx) -> Problem {
     match shortage {
         Shortage::Short(lines) => too_few(&lines, cx.now()),
         Shortage::Busy(problem) => problem,
-        Shortage::Decided | Shortage::TooLate => {
+        Shortage::Decided | Shortage::TooLate | Shortage::Tangled => {
             Problem::new(code::ORDER_DECIDED, "this attempt ran out of time; use a fresh Idempotency-Key")
         }
     }
@@ -249,8 +265,14 @@ fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Probl
     Ok(priced)
 }
 
-fn pending(id: OrderId, body: PlaceOrder, priced: Priced, desk: &Desk, cx: &Cx) -> Order {
-    let now = cx.now();
+fn pending(
+    id: OrderId,
+    body: PlaceOrder,
+    priced: Priced,
+    expires_at: Timestamp,
+    now: Timestamp,
+    cx: &Cx,
+) -> Order {
     let payment = Payment {
         status: PaymentStatus::Pending,
         intent_id: Some(Charge::intent(&id).to_string()),
@@ -269,6 +291,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, desk: &Desk, cx: &Cx) 
         lines: priced.lines,
         totals: priced.totals,
         holds: Vec::new(),
+        attempt: String::new(),
         admissions: Vec::new(),
         shipping_address: body.shipping_address,
         billing_address: body.billing_address,
@@ -276,7 +299,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, desk: &Desk, cx: &Cx) 
         payment,
         events: vec![OrderEvent { at: now, kind: "placed".into(), actor: cx.actor(), detail: None }],
         created_at: now,
-        expires_at: now.after(desk.hold_for),
+        expires_at,
         updated_at: now,
         id,
     }
@@ -360,9 +383,14 @@ impl Desk {
         let claim = self.claims.claim(claim_of(&order, instead_of.as_ref()));
         let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold(&order, outlook, cx)).await;
         match opened? {
-            Opened::Yes => self.go_on(order, claimed?, held, cx).await,
+            Opened::Yes => self.go_on(order, claimed?, held, outlook, cx).await,
             // The same call runs twice at once; this one found the other's order and goes the other's way.
-            Opened::Before(record) => self.resume(same_request(record, cx)?, cx).await,
+            Opened::Before(record) => {
+                if !matches!(&record, Record::Order(before) if before.attempt == order.attempt) {
+                    self.till.step_back(&order.op(), &held.touched, cx.now()).await?;
+                }
+                self.resume(same_request(record, cx)?, cx).await
+            }
         }
     }
 
@@ -372,16 +400,31 @@ impl Desk {
             return self.answer(Record::Order(Box::new(order)), cx).await;
         }
         let skus: Vec<Sku> = order.lines.iter().map(|line| line.sku.clone()).collect();
-        let outlook = self.stock.outlook(&skus, cx).await?;
+        let op = order.op();
+        let outlook = self.stock.outlook(&operation(&order, &op), &skus, cx).await?;
         let claim = self.claims.claim(claim_of(&order, None));
         let (claimed, held) = join(claim, self.hold(&order, &outlook, cx)).await;
-        self.go_on(order, claimed?, held, cx).await
+        self.go_on(order, claimed?, held, &outlook, cx).await
     }
 
     /// A cart pays for one order: who did not get the claim steps back.
-    async fn go_on(&self, order: Order, claimed: Claim, held: Attempt, cx: &Cx) -> Result<Reply, Problem> {
+    async fn go_on(
+        &self,
+        order: Order,
+        claimed: Claim,
+        held: Attempt,
+        outlook: &Outlook,
+        cx: &Cx,
+    ) -> Result<Reply, Problem> {
         let (reason, problem) = match claimed {
-            Claim::Mine(_) => return self.pay_if_held(order, held, cx).await,
+            Claim::Mine(_) => {
+                // Now that the order stands, what other attempts at it held is free: they are looked for once more.
+                let held = match &held.result {
+                    Err(shortage) if shortage.is_among_attempts() => self.hold(&order, outlook, cx).await,
+                    _ => held,
+                };
+                return self.pay_if_held(order, held, cx).await;
+            }
             Claim::Of(mark) => {
                 let detail = "another checkout of this cart is under way";
                 let problem = Problem::new(code::CHECKOUT_IN_PROGRESS, detail).with("order", mark.order);
@@ -408,8 +451,13 @@ impl Desk {
         let end = |key: CounterKey, op: String| -> BoxFuture<'_, Result<bool, Problem>> {
             Box::pin(async move {
                 if let Some(id) = OrderId::from_op(&op) {
+                    if id == order.id {
+                        // Another attempt at this very order: what it held goes back as soon as the order is written.
+                        let Some(standing) = self.till.record(&id).await? else { return Ok(false) };
+                        return Ok(self.till.move_hold(&key, &op, &standing, cx.now()).await?);
+                    }
                     let standing = self.till.end(&id, cx).await?;
-                    self.till.move_hold(&key, &id, &standing, cx.now()).await?;
+                    self.till.move_hold(&key, &op, &standing, cx.now()).await?;
                     return Ok(true);
                 }
                 match ReservationId::from_op(&op) {
@@ -418,7 +466,7 @@ impl Desk {
                 }
             })
         };
-        let (end, op, wanted): (&EndOverdue<'_>, _, _) = (&end, order.id.op(), wanted(order));
+        let (end, op, wanted): (&EndOverdue<'_>, _, _) = (&end, order.op(), wanted(order));
         self.stock.hold(&operation(order, &op), &wanted, &order.holds, outlook, end, cx).await
     }
 
@@ -430,9 +478,14 @@ impl Desk {
                 let standing = self.till.record(&order.id).await?.unwrap_or(Record::Tombstone);
                 return self.answer(standing, cx).await;
             }
-            Err(Shortage::TooLate) => {
+            Err(shortage @ (Shortage::TooLate | Shortage::Tangled)) => {
+                let reason = match shortage {
+                    Shortage::TooLate => "its holds came too late",
+                    _ => "its units lie where it holds some already",
+                };
                 // Unless it was decided meanwhile: then that stands, and is told.
-                let standing = self.till.cancel(&order, "its holds came too late", cx).await?;
+                let standing = self.till.cancel(&order, reason, cx).await?;
+                self.till.move_holds(&standing, &held.touched, cx.now()).await?;
                 return self.answer(standing, cx).await;
             }
             Err(Shortage::Short(lines)) => {

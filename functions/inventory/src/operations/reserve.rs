@@ -79,8 +79,8 @@ async fn handle(call: Call<Nothing, Nothing, ReserveRequest>, reserving: Reservi
     let (cx, asked) = (call.cx.clone(), reservation(call.body, &call.cx)?);
     cx.note("reservation", &asked.id);
     let skus: Vec<_> = asked.lines.iter().map(|line| line.sku.clone()).collect();
-    let outlook = reserving.stock.outlook(&skus, &cx).await?;
     let op = asked.id.op();
+    let outlook = reserving.stock.outlook(&operation(&asked, &op), &skus, &cx).await?;
     let planned = reserving.stock.plan(&operation(&asked, &op), &asked.wanted(), &outlook, &cx).await;
     let parts = match planned {
         Ok(parts) => parts,
@@ -145,8 +145,8 @@ fn refusal(shortage: Shortage, cx: &Cx) -> Problem {
     match shortage {
         Shortage::Short(lines) => too_few(&lines, cx.now()),
         Shortage::Busy(problem) => problem,
-        Shortage::Decided | Shortage::TooLate => {
-            Problem::new(code::RESERVATION_DECIDED, "its time is over; use a fresh Idempotency-Key")
+        Shortage::Decided | Shortage::TooLate | Shortage::Tangled => {
+            Problem::new(code::RESERVATION_DECIDED, "this attempt cannot go on; use a fresh Idempotency-Key")
         }
     }
 }

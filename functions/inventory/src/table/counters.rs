@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use aws::table::{Written, attribute, from_item, n, to_item, written};
-use aws::{DataError, Item, capability};
+use aws::{Capability, ConfigError, DataError, Grant, Item, Platform, Resource, capability};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use kernel::counter::{Adjustment, Counter, HoldRequest, Outcome, Receipt, Refusal};
-use kernel::limits::{DONE_MARKS, HOLDS_PER_COUNTER};
+use kernel::limits::HOLDS_PER_COUNTER;
 use kernel::{Sku, Timestamp};
 
 use super::settings::Shop;
@@ -36,11 +36,6 @@ capability!(
 );
 
 capability!(
-    /// Confirms or releases holds as their record says, and prunes marks.
-    SettleHolds on TABLE: ["dynamodb:UpdateItem"]
-);
-
-capability!(
     /// Takes units in, also of an item that was never stocked.
     ReceiveStock on TABLE: ["dynamodb:UpdateItem", "dynamodb:PutItem"]
 );
@@ -50,13 +45,28 @@ capability!(
     AdjustStock on TABLE: ["dynamodb:UpdateItem"]
 );
 
+/// Confirms or releases holds as their record says, and prunes marks.
+#[derive(Clone)]
+pub struct SettleHolds {
+    table: aws::Table,
+    marks: usize,
+}
+
+impl Capability for SettleHolds {
+    fn grants() -> Vec<Grant> {
+        vec![Grant::new(&["dynamodb:UpdateItem"], Resource::Table { name: TABLE.name })]
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self { table: platform.table(&TABLE), marks: platform.config().done_marks })
+    }
+}
+
 /// What became of a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
     /// The units are held, now or since an earlier try.
     Yes,
-    /// The operation holds another quantity here, since an earlier try that split its demand in another way.
-    Other(u32),
     /// They are not, and this is the counter that refused.
     No(Refusal, Counter),
     /// There is no such counter.
@@ -119,16 +129,19 @@ impl ReadStock {
         Ok(snapshot)
     }
 
-    /// Settings of items and their first counter, which is all there is of most items; the warehouses too, when asked.
+    /// Settings of items and their first counter, which is all there is of most items; these further counters, and the
+    /// warehouses when asked.
     pub async fn first_look(
         &self,
         skus: &[Sku],
+        more: &[CounterKey],
         with_warehouses: bool,
         consistent: bool,
     ) -> Result<Snapshot, DataError> {
         let of = |sku: &Sku| [settings_key(sku), CounterKey::main(sku.clone()).partition()];
         let shop = with_warehouses.then(|| WAREHOUSES.to_owned());
-        self.read(skus.iter().flat_map(of).chain(shop).collect(), consistent).await
+        let more = more.iter().map(CounterKey::partition);
+        self.read(skus.iter().flat_map(of).chain(more).chain(shop).collect(), consistent).await
     }
 
     /// These counters, and the settings of their item.
@@ -140,7 +153,7 @@ impl ReadStock {
     /// Settings and counters of many items: one round trip for items that are in one piece, two when some are split.
     /// `books` reads also the counters that are not sold from any more.
     pub async fn all(&self, skus: &[Sku], books: bool, consistent: bool) -> Result<Snapshot, DataError> {
-        let mut snapshot = self.first_look(skus, false, consistent).await?;
+        let mut snapshot = self.first_look(skus, &[], false, consistent).await?;
         let keys = |(sku, settings): (&Sku, &Settings)| {
             let keys = if books { settings.books(sku) } else { settings.counters(sku) };
             keys.into_iter().filter(|key| *key != CounterKey::main(key.sku.clone()))
@@ -192,10 +205,7 @@ impl HoldStock {
             Written::No(Some(item)) => from_item(item)?,
         };
         match counter.check_hold(hold) {
-            Err(Outcome::Already) => Ok(match counter.holds.get(hold.op).map(|own| own.quantity) {
-                Some(other) if other != hold.quantity => Held::Other(other),
-                _ => Held::Yes,
-            }),
+            Err(Outcome::Already) => Ok(Held::Yes),
             Err(Outcome::Refused(refusal)) => Ok(Held::No(refusal, counter)),
             _ => Err(DataError::Corrupt(format!("a hold on {} was refused for no reason", key.partition()))),
         }
@@ -243,7 +253,7 @@ impl SettleHolds {
 
     /// Drops old marks once there are many, so that the item stays small; the floor rises in the same write.
     async fn prune(&self, key: &CounterKey, counter: &Counter, now: Timestamp) -> Result<(), DataError> {
-        if counter.done.len() <= DONE_MARKS {
+        if counter.done.len() <= self.marks {
             return Ok(());
         }
         let Some((ops, floor)) = counter.prunable(now) else { return Ok(()) };

@@ -55,7 +55,7 @@ impl Poller {
 
 impl Shop {
     /// Receives one batch and works through it.
-    pub(super) async fn poll_queue(&self, poller: &Poller) -> Step {
+    pub(crate) async fn poll_queue(&self, poller: &Poller) -> Step {
         match self.receive(poller).await {
             Ok(messages) if messages.is_empty() => Step::Idle,
             Ok(messages) => self.work_through(poller, messages).await,

@@ -72,7 +72,7 @@ enum Verdict {
 
 impl Shop {
     /// Reads one batch of a stream.
-    pub(super) async fn read_stream(&self, reader: &Reader) -> Step {
+    pub(crate) async fn read_stream(&self, reader: &Reader) -> Step {
         let mut turn = reader.turn.lock().await;
         let step = self.read_batch(reader, &mut turn).await;
         let step = step.unwrap_or_else(|error| Step::Failed(0, format!("{}: {error}", reader.table)));

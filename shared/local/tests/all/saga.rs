@@ -266,7 +266,7 @@ async fn a_hold_whose_order_was_never_written_is_freed_and_the_order_can_never_c
     let id = OrderId::new([9; 16]);
     let hold = HoldStock::connect(platform).unwrap();
     let deadline = START.after(kernel::limits::HOLD);
-    let request = HoldRequest { op: &id.op(), quantity: 2, reserve: 0, deadline, created: START, channel: None };
+    let request = HoldRequest { op: &id.op("AAA"), quantity: 2, reserve: 0, deadline, created: START, channel: None };
     assert_eq!(hold.hold(&world.key, &request).await.unwrap(), Held::Yes);
     world.settle().await;
     assert_eq!(world.counter().await.held(), 0, "the timer freed it");
@@ -292,7 +292,7 @@ async fn a_hold_that_arrives_after_its_order_was_decided_is_freed_by_its_own_tim
     let movement = Movement::opening("receipt", 1, "f");
     ReceiveStock::connect(platform).unwrap().receive(&other, &movement, START).await.unwrap();
     let deadline = world.clock.now().after(kernel::limits::HOLD);
-    let request = HoldRequest { op: &id.op(), quantity: 1, reserve: 0, deadline, created: world.clock.now(), channel: None };
+    let request = HoldRequest { op: &id.op("AAA"), quantity: 1, reserve: 0, deadline, created: world.clock.now(), channel: None };
     assert_eq!(HoldStock::connect(platform).unwrap().hold(&other, &request).await.unwrap(), Held::Yes);
     world.settle().await;
     let counter = ReadCounter::connect(platform).unwrap().read(&other).await.unwrap().unwrap();

@@ -1,0 +1,168 @@
+//! What is checked, and when: the invariants of stock at any instant, and everything once the storm is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws::table::from_item;
+use aws::{Item, TableSpec};
+use inventory::ledger::{CounterItem, Movement, Tally};
+use inventory::reservation::{Reservation, State};
+use inventory::{CounterKey, Part};
+use kernel::OrderId;
+use kernel::audit::{Books, Record, Standing, Violation};
+use orders::{Order, Status};
+
+use super::Outcome;
+use super::world::World;
+
+/// The auditor of one run.
+pub(super) struct Watch {
+    world: World,
+    outcome: Outcome,
+    seen: BTreeSet<String>,
+}
+
+impl Watch {
+    pub fn new(world: &World) -> Self {
+        Self { world: world.clone(), outcome: Outcome::default(), seen: BTreeSet::new() }
+    }
+
+    fn note(&mut self, violations: Vec<Violation>) {
+        let at = self.world.clock.elapsed();
+        for Violation { invariant, what } in violations {
+            let text = format!("{invariant}: {what}");
+            if self.seen.insert(text.clone()) {
+                self.outcome.violations.push(format!("{text} (after {at:?})"));
+            }
+        }
+    }
+
+    /// Looks at all tables at one instant.
+    pub async fn look(&mut self) {
+        let gate = self.world.gate.clone();
+        let _nobody = gate.door.write().await;
+        self.outcome.audits += 1;
+        let violations = match self.books().await {
+            Ok(books) => books.at_any_time(),
+            Err(what) => vec![Violation { invariant: "readable", what }],
+        };
+        self.note(violations);
+    }
+
+    /// The full audit, when nothing moves any more.
+    pub async fn finish(mut self) -> Outcome {
+        match self.books().await {
+            Ok(books) => {
+                let standing = |standing| books.records.values().filter(|record| record.standing == standing).count();
+                (self.outcome.committed, self.outcome.dropped) =
+                    (standing(Standing::Committed), standing(Standing::Dropped));
+                self.note(books.when_settled());
+                let drift = self.drift(&books).await;
+                self.note(drift);
+            }
+            Err(what) => self.note(vec![Violation { invariant: "readable", what }]),
+        }
+        let money = self.money().await;
+        self.note(money);
+        let lies = self.world.gate.lies().into_iter();
+        self.note(lies.map(|what| Violation { invariant: "false-sold-out", what }).collect());
+        self.outcome
+    }
+
+    async fn items(&self, spec: &TableSpec) -> Result<Vec<Item>, String> {
+        let table = self.world.shop.platform().table(spec);
+        let scan = table.client().scan().table_name(table.name()).consistent_read(true).send().await;
+        scan.map(|output| output.items.unwrap_or_default()).map_err(|error| error.to_string())
+    }
+
+    async fn books(&self) -> Result<Books<CounterKey>, String> {
+        let mut books = Books::default();
+        for item in self.items(&inventory::table::TABLE).await? {
+            let key = item.get("pk").and_then(|pk| pk.as_s().ok()).cloned().unwrap_or_default();
+            if let Some(key) = CounterKey::parse(&key) {
+                let counter: CounterItem = from_item(item).map_err(|error| error.to_string())?;
+                books.counters.insert(key, counter.counter);
+            } else if key.starts_with("|rsv_") {
+                let reservation: Reservation = from_item(item).map_err(|error| error.to_string())?;
+                let standing = match reservation.status {
+                    State::Pending | State::Held => Standing::Pending,
+                    State::Committed => Standing::Committed,
+                    State::Released | State::Expired | State::Refused => Standing::Dropped,
+                };
+                books.records.insert(reservation.id.op(), record(standing, reservation.parts));
+            }
+        }
+        for item in self.items(&orders::table::TABLE).await? {
+            let tombstone = item.contains_key("tombstone");
+            let id = item.get("pk").and_then(|pk| pk.as_s().ok()).and_then(|pk| OrderId::parse(pk));
+            let id = id.ok_or("an order without an id")?;
+            let (op, found) = if tombstone {
+                // It was never written, so it has no attempt, and names nothing.
+                (id.op("---"), record(Standing::Dropped, Vec::new()))
+            } else {
+                let order: Order = from_item(item).map_err(|error| error.to_string())?;
+                let standing = match order.status {
+                    Status::Pending => Standing::Pending,
+                    status if status.is_committed() => Standing::Committed,
+                    _ => Standing::Dropped,
+                };
+                (order.op(), record(standing, order.holds))
+            };
+            books.records.insert(op, found);
+        }
+        Ok(books)
+    }
+
+    /// What the ledger adds up to must be what the counters say, to the unit and the movement.
+    async fn drift(&self, books: &Books<CounterKey>) -> Vec<Violation> {
+        let violation = |what: String| vec![Violation { invariant: "drift", what }];
+        let mut tallies: BTreeMap<CounterKey, Tally> = BTreeMap::new();
+        match self.items(&inventory::table::LEDGER).await {
+            Err(what) => return violation(what),
+            Ok(items) => {
+                for item in items {
+                    let movement: Movement = match from_item(item) {
+                        Ok(movement) => movement,
+                        Err(error) => return violation(error.to_string()),
+                    };
+                    let Movement { sku, warehouse, shard, .. } = movement.clone();
+                    tallies.entry(CounterKey { sku, warehouse, shard }).or_default().add(&movement);
+                }
+            }
+        }
+        let differs = books.counters.iter().filter_map(|(key, counter)| {
+            let ledger = tallies.get(key).copied().unwrap_or_default();
+            let counter = Tally::of(counter);
+            (ledger != counter).then(|| Violation {
+                invariant: "drift",
+                what: format!("{key:?}: ledger {ledger:?}, counter {counter:?}"),
+            })
+        });
+        differs.collect()
+    }
+
+    /// As many charges as paid orders, and of the same orders.
+    async fn money(&self) -> Vec<Violation> {
+        let read = async {
+            let orders = self.items(&orders::table::TABLE).await?;
+            let intents = self.items(&payments::builtin::TABLE).await?;
+            Ok::<_, String>((orders, intents))
+        };
+        let (orders, intents) = match read.await {
+            Ok(both) => both,
+            Err(what) => return vec![Violation { invariant: "money", what }],
+        };
+        let text = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let of = |items: &[Item], status: &str, name: &str| -> BTreeSet<String> {
+            let hit = items.iter().filter(|item| text(item, "status").as_deref() == Some(status));
+            hit.filter_map(|item| text(item, name)).collect()
+        };
+        let (paid, charged) = (of(&orders, "paid", "pk"), of(&intents, "succeeded", "order"));
+        let free = paid.difference(&charged).map(|order| format!("{order} is paid without a charge"));
+        let lost = charged.difference(&paid).map(|order| format!("{order} was charged and is not paid"));
+        free.chain(lost).map(|what| Violation { invariant: "money", what }).collect()
+    }
+}
+
+fn record(standing: Standing, parts: Vec<Part>) -> Record<CounterKey> {
+    Record { standing, parts: parts.into_iter().map(|part| (part.key, part.quantity)).collect() }
+}

@@ -1,0 +1,290 @@
+//! The shop of a simulation: three items that differ in how they are kept, and the functions that move them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use aws::{BoxFuture, Capability, Clock, ConfigError};
+use bytes::Bytes;
+use cart::{Cart, Line};
+use catalog::{NewProduct, Product};
+use engine::{Call, ConnectorFailure, Engine, Layer, Next, Reply};
+use http::{Method, Request};
+use inventory::CounterKey;
+use inventory::table::{ChangeWarehouses, Movement, ReceiveStock, SplitStock};
+use kernel::{CartId, Currency, Money, Problem, ProductId, Sku, Slug, Timestamp};
+use lambda::token::Claims;
+use serde_json::{Value, json};
+use testkit::faults::{self, Faults};
+use testkit::virtual_time::{self, Random, VirtualClock};
+use tokio::sync::RwLock;
+
+use crate::registry;
+use crate::shop::{Options, Registry, Shop, ShopError};
+
+/// When every simulation begins.
+pub(super) const START: Timestamp = Timestamp::from_millis(1_795_766_400_000);
+/// What one unit of any item costs, in cents.
+const PRICE: i64 = 1000;
+/// What shipping costs, in cents; the carts stay below what is shipped for nothing.
+const SHIPPING: i64 = 490;
+
+/// An item in one piece, one that is split over shards, one that lies in two warehouses.
+pub(super) const ITEMS: [&str; 3] = ["WHOLE", "SPLIT", "APART"];
+
+/// The functions that a simulation is about. Mail goes to files, and reading is not what fails.
+const FUNCTIONS: [&str; 20] = [
+    "place-order",
+    "close-cart",
+    "expire-orders",
+    "retry-payment",
+    "confirm-holds",
+    "relay-stream-orders",
+    "relay-stream-inventory",
+    "write-ledger",
+    "expire-reservations",
+    "reserve",
+    "commit-reservation",
+    "release-reservation",
+    "receive-stock",
+    "adjust-stock",
+    "set-shards",
+    "transfer-stock",
+    "receive-transfer",
+    "set-stock-settings",
+    "get-reservation",
+    "get-order",
+];
+
+/// What an actor and the auditor share.
+#[derive(Clone)]
+pub(super) struct World {
+    pub shop: Shop,
+    pub clock: VirtualClock,
+    pub gate: Gate,
+    staff: Arc<Claims>,
+}
+
+/// Lets the auditor see all tables at one instant: it waits until no call is inside the engine, and keeps others out. And
+/// remembers, after every write of stock, how much of each item could be had: who is told "sold out" is told the truth when
+/// there was such an instant since the question.
+#[derive(Clone, Default)]
+pub(super) struct Gate {
+    pub door: Arc<RwLock<()>>,
+    engine: Arc<OnceLock<Engine>>,
+    instants: Arc<Mutex<Vec<Instant>>>,
+    lies: Arc<Mutex<Vec<String>>>,
+}
+
+/// What could be had of each item at an instant.
+type Instant = BTreeMap<String, i64>;
+
+impl Layer for Gate {
+    fn call<'a>(&'a self, call: Call, next: Next<'a>) -> BoxFuture<'a, Result<Reply, ConnectorFailure>> {
+        Box::pin(async move {
+            let _inside = self.door.read().await;
+            let stock = call.json()["TableName"] == STOCK || call.operation == "TransactWriteItems";
+            let reply = next.run(call).await;
+            if stock {
+                self.note().await;
+            }
+            reply
+        })
+    }
+}
+
+/// The full name of the inventory's table.
+const STOCK: &str = "oxcart-local-inventory";
+
+impl Gate {
+    async fn note(&self) {
+        let Some(engine) = self.engine.get() else { return };
+        let ask = json!({ "TableName": STOCK, "ConsistentRead": true }).to_string();
+        let reply = engine.handle("DynamoDB_20120810.Scan", ask.into()).await.json();
+        let mut instant = Instant::new();
+        for item in reply["Items"].as_array().into_iter().flatten() {
+            let units = item["available"]["N"].as_str().and_then(|units| units.parse::<i64>().ok());
+            let sku = item["pk"]["S"].as_str().and_then(|key| key.split_once('|')).map(|(sku, _)| sku);
+            if let (Some(units), Some(sku)) = (units, sku) {
+                *instant.entry(sku.to_owned()).or_default() += units;
+            }
+        }
+        self.instants.lock().unwrap_or_else(PoisonError::into_inner).push(instant);
+    }
+
+    /// How many instants there were so far.
+    pub fn now(&self) -> usize {
+        self.instants.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Somebody who asked at `since` is told now that there are too few of these.
+    pub fn told_sold_out(&self, since: usize, problem: &Value) {
+        let instants = self.instants.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = instants.get(since.saturating_sub(1)..).unwrap_or_default();
+        for line in problem["lines"].as_array().into_iter().flatten() {
+            let (sku, wanted) = (line["sku"].as_str().unwrap_or_default(), line["requested"].as_i64().unwrap_or(0));
+            // One unit may be kept from the shop's own channel.
+            let short = |instant: &Instant| instant.get(sku).copied().unwrap_or(0) - 1 < wanted;
+            if !since.iter().any(short) {
+                let lie = format!("{wanted} of {sku} are sold out, and were there all the time");
+                self.lies.lock().unwrap_or_else(PoisonError::into_inner).push(lie);
+            }
+        }
+    }
+
+    /// Who was told a lie.
+    pub fn lies(&self) -> Vec<String> {
+        self.lies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A machine's clock that goes wrong by up to three seconds.
+struct Skewed {
+    clock: VirtualClock,
+    by: i64,
+}
+
+impl Skewed {
+    fn of(clock: VirtualClock, seed: u64, function: &str) -> Self {
+        let by = Random::stream(seed, &format!("clock of {function}")).below(6001);
+        Self { clock, by: i64::try_from(by).unwrap_or(0) - 3000 }
+    }
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.now().millis() + self.by)
+    }
+}
+
+/// An answer: its status and its body.
+pub(super) type Answer = (u16, Value);
+
+impl World {
+    pub async fn open(seed: u64, clock: VirtualClock, faults: &Faults) -> Result<Self, ShopError> {
+        let gate = Gate::default();
+        let (storm, inner) = (faults.clone(), gate.clone());
+        let layers = move |function: &str| -> Vec<Arc<dyn Layer>> {
+            vec![storm.layer(function), Arc::new(inner.clone())]
+        };
+        let region = ("AWS_REGION".to_owned(), virtual_time::region());
+        // A counter is pruned as soon as it can be: a storm is too short for sixty marks.
+        let marks = ("OXCART_DONE_MARKS".to_owned(), "1".to_owned());
+        let clocks = move |function: &str| -> Arc<dyn Clock> { Arc::new(Skewed::of(clock, seed, function)) };
+        let options = Options {
+            clock: Arc::new(clock),
+            clocks: Some(Arc::new(clocks)),
+            layers: Some(Arc::new(layers)),
+            around: Some(Arc::new(|work| Box::pin(faults::invocation(work)))),
+            entropy: Some(virtual_time::entropy(seed)),
+            variables: [region, marks].into(),
+            ..Options::memory()
+        };
+        let all = registry::registry();
+        let functions = all.functions.into_iter().filter(|function| FUNCTIONS.contains(&function.name)).collect();
+        let shop = Shop::open(options, Registry { functions, ..all }).await?;
+        faults.attach(shop.engine());
+        let _first = gate.engine.set(shop.engine().clone());
+        let staff = Claims {
+            iss: String::new(),
+            sub: "usr_Staff".into(),
+            aud: String::new(),
+            iat: 0,
+            exp: i64::MAX,
+            scope: "admin".into(),
+            jti: String::new(),
+        };
+        let world = Self { shop, clock, gate: gate.clone(), staff: Arc::new(staff) };
+        world.fill().await.map_err(|problem| ShopError::Setup {
+            what: "the simulation's items".into(),
+            reason: problem.internal.map_or_else(|| problem.detail.to_string(), |why| why.for_log().to_owned()),
+        })?;
+        gate.note().await;
+        Ok(world)
+    }
+
+    fn capability<C: Capability>(&self) -> Result<C, Problem> {
+        C::connect(self.shop.platform()).map_err(|error: ConfigError| Problem::internal(error))
+    }
+
+    async fn fill(&self) -> Result<(), Problem> {
+        let shop = json!({
+            "warehouses": [{ "id": "main", "name": "Main" }, { "id": "berlin", "name": "Berlin" }],
+            "priorities": { "DE": ["berlin"] },
+        });
+        let shop = serde_json::from_value(shop).map_err(Problem::internal)?;
+        self.capability::<ChangeWarehouses>()?.write(shop, None).await?;
+        let split: SplitStock = self.capability()?;
+        split.set_shards(&sku("SPLIT")?, "main", 3).await?;
+        split.keep_in(&sku("APART")?, "berlin").await?;
+        for (number, name) in ITEMS.into_iter().enumerate() {
+            let new: NewProduct = serde_json::from_value(json!({
+                "name": name, "category": "things",
+                "variants": [{ "sku": name, "options": {}, "price": Money::new(PRICE, Currency::EUR) }],
+            }))
+            .map_err(Problem::internal)?;
+            let slug = Slug::parse(&name.to_lowercase()).ok_or_else(|| Problem::internal("not a slug"))?;
+            let product = Product::new(product_id(number), slug, new, START);
+            self.capability::<catalog::table::CreateProducts>()?.create(&product, "simulation").await?;
+        }
+        for (name, warehouse, shard, units) in
+            [("WHOLE", "main", 0, 3), ("SPLIT", "main", 0, 1), ("SPLIT", "main", 1, 1), ("SPLIT", "main", 2, 2), ("APART", "main", 0, 2), ("APART", "berlin", 0, 1)]
+        {
+            let key = CounterKey { sku: sku(name)?, warehouse: warehouse.to_owned(), shard };
+            let movement = Movement::opening("mopening", units, "simulation");
+            self.capability::<ReceiveStock>()?.receive(&key, &movement, START).await?;
+        }
+        Ok(())
+    }
+
+    /// A cart with these quantities of the items in it.
+    pub async fn cart(&self, lines: &[(usize, u32)]) -> Result<CartId, Problem> {
+        let id = CartId::new(self.shop.platform().random());
+        let mut cart = Cart::new(id.clone(), Currency::EUR, self.shop.now());
+        for (item, quantity) in lines {
+            let line = Line {
+                product_id: product_id(*item),
+                quantity: *quantity,
+                unit_price: Money::new(PRICE, Currency::EUR),
+                name: ITEMS[*item].to_owned(),
+                image: None,
+            };
+            cart.lines.insert(sku(ITEMS[*item])?, line);
+            cart.added.insert(sku(ITEMS[*item])?, self.shop.now());
+        }
+        self.capability::<cart::table::CreateCart>()?.create(&cart).await?;
+        Ok(id)
+    }
+
+    /// The body that pays for a cart.
+    pub fn checkout(cart: &CartId, lines: &[(usize, u32)], token: &str, country: &str) -> Value {
+        let units: i64 = lines.iter().map(|(_, quantity)| i64::from(*quantity)).sum();
+        json!({
+            "cart_id": cart, "email": "ada@example.com", "shipping_method": "standard", "payment_token": token,
+            "shipping_address": { "name": "Ada", "line1": "1", "city": "B", "postal_code": "1", "country": country },
+            "expected_total": Money::new(PRICE * units + SHIPPING, Currency::EUR),
+        })
+    }
+
+    /// Sends a request as staff or another channel does, its token verified.
+    pub async fn send(&self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let Ok(request) = request.header("idempotency-key", key).body(Bytes::from(text)) else {
+            return (0, Value::Null);
+        };
+        let response = if path == "/v1/checkout" {
+            self.shop.request(request).await
+        } else {
+            self.shop.request_of(&self.staff, request).await
+        };
+        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
+    }
+}
+
+fn product_id(number: usize) -> ProductId {
+    ProductId::new([u8::try_from(number).unwrap_or(0) + 1; 16])
+}
+
+pub(super) fn sku(name: &str) -> Result<Sku, Problem> {
+    Sku::parse(name).ok_or_else(|| Problem::internal("not a SKU"))
+}
