@@ -110,7 +110,7 @@ pub struct Short {
     /// When units may come back, when those that others hold would do.
     #[serde(skip)]
     pub back_at: Option<Timestamp>,
-    /// Another attempt at the same order holds some.
+    /// Another attempt at the same order holds some, or had some.
     #[serde(skip)]
     pub among_attempts: bool,
 }

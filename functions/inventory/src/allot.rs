@@ -41,7 +41,7 @@ pub struct Lack {
     pub seen: Seen,
     /// There is enough, but some of it lies where the operation holds a part already, which cannot be made larger.
     pub tangled: bool,
-    /// Another attempt at the same order holds some.
+    /// Another attempt at the same order holds some, or had some.
     pub among_attempts: bool,
 }
 
@@ -151,7 +151,11 @@ impl Look {
             back_at: others().map(|(_, hold)| hold.deadline).min().map(Timestamp::from_millis),
             seen: self.seen(),
             tangled: beside > 0 && available + beside >= i64::from(wanted),
-            among_attempts: others().any(|(other, _)| family(other) == family(op)),
+            // One that was paid meanwhile left its mark where its hold was.
+            among_attempts: self.bins().any(|bin| {
+                let counter = &bin.counter;
+                counter.holds.keys().chain(counter.done.keys()).any(|other| other != op && family(other) == family(op))
+            }),
         }
     }
 }
@@ -248,10 +252,13 @@ mod tests {
         let hold =
             HoldRequest { op: "o12345678901aaa", quantity: 2, reserve: 0, deadline, created: NOW, channel: None };
         other.counter.hold(&hold);
-        let look = Look { warehouses: vec![vec![other]] };
+        let mut look = Look { warehouses: vec![vec![other]] };
         assert_eq!(look.endable("o12345678901bbb", NOW).len(), 1);
         assert!(look.allot("o12345678901bbb", 1).unwrap_err().among_attempts);
         assert!(look.endable("o99999999999bbb", NOW).is_empty());
+        look.warehouses[0][0].counter.confirm("o12345678901aaa", NOW);
+        assert!(look.allot("o12345678901bbb", 1).unwrap_err().among_attempts, "it was paid");
+        assert!(!look.allot("o99999999999bbb", 1).unwrap_err().among_attempts);
     }
 
     #[test]
