@@ -28,7 +28,13 @@ crash: ## a shop is killed in the middle of 1,000 checkouts, started again and a
 soak: ## 100,000 orders in a row: does the checkout get slower?
 	@$(OXCART) soak $(ARGS)
 
-costs: ## what each flow costs at the database: round trips, read and write units
+simulate: ## the real shop in storms drawn from seeds: RUNS=20000, or SEED=17 to repeat one
+	@$(OXCART) simulate $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
+
+mutants: ## takes one guard after the other out of a copy of the code: how soon do the storms notice? (needs python3; 30 minutes)
+	@infra/scripts/mutants.py $(ARGS)
+
+costs: ## what each flow costs at the database: writes docs/cost.md
 	@$(OXCART) costs
 
 smoke: ## the black-box suite against a running shop: URL=https://…
@@ -96,4 +102,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run demo simulate mutants costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci

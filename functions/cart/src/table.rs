@@ -226,11 +226,10 @@ impl ClaimCart {
         }
         let mut condition = format!("attribute_exists(pk) AND ({free})");
         for (index, admission) in claim.admissions.iter().enumerate() {
-            let again = if claim.instead_of.is_some() { format!(" OR used.#a{index} = :instead") } else { String::new() };
+            let again =
+                if claim.instead_of.is_some() { format!(" OR used.#a{index} = :instead") } else { String::new() };
             update.push_str(&format!(", used.#a{index} = :me"));
-            condition.push_str(&format!(
-                " AND (attribute_not_exists(used.#a{index}) OR used.#a{index} = :me{again})"
-            ));
+            condition.push_str(&format!(" AND (attribute_not_exists(used.#a{index}) OR used.#a{index} = :me{again})"));
             request = request.expression_attribute_names(format!("#a{index}"), admission);
         }
         if !claim.admissions.is_empty() {

@@ -67,6 +67,13 @@ impl Outlook {
     pub fn settings(&self, sku: &Sku) -> Settings {
         self.snapshot.settings(sku)
     }
+
+    /// Whether there is such a warehouse: the shop has it, or one of the items lies in it.
+    #[must_use]
+    pub fn has_warehouse(&self, id: &str) -> bool {
+        let keeps = |settings: &Settings| settings.warehouses.contains_key(id);
+        self.warehouses.has(id) || self.snapshot.settings.values().any(keeps)
+    }
 }
 
 /// Why not all is held.
@@ -128,13 +135,7 @@ impl Short {
     }
 
     fn none(wanted: &Wanted) -> Self {
-        Self {
-            sku: wanted.sku.clone(),
-            requested: wanted.quantity,
-            available: 0,
-            back_at: None,
-            among_attempts: false,
-        }
+        Self { sku: wanted.sku.clone(), requested: wanted.quantity, available: 0, back_at: None, among_attempts: false }
     }
 }
 
@@ -234,9 +235,8 @@ impl AllotStock {
         };
         let ask: Vec<Sku> = skus.iter().filter(|sku| !settings.contains_key(*sku)).cloned().collect();
         let shop = warehouses.clone().unwrap_or_default();
-        let begin = |(sku, settings): (&Sku, &Settings)| {
-            places(operation, sku, settings, &shop).into_iter().flatten().next()
-        };
+        let begin =
+            |(sku, settings): (&Sku, &Settings)| places(operation, sku, settings, &shop).into_iter().flatten().next();
         let begins: Vec<CounterKey> = settings.iter().filter_map(begin).collect();
         let mut snapshot = self.read.first_look(&ask, &begins, warehouses.is_none(), true).await?;
         let mut memory = self.memory();

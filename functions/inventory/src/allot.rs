@@ -108,9 +108,10 @@ impl Look {
     #[must_use]
     pub fn endable(&self, op: &str, now: Timestamp) -> Vec<(CounterKey, String)> {
         let of = |bin: &Bin| {
-            let late = bin.counter.holds.iter().filter(|(other, hold)| {
-                *other != op && (hold.deadline <= now.millis() || family(other) == family(op))
-            });
+            let late =
+                bin.counter.holds.iter().filter(|(other, hold)| {
+                    *other != op && (hold.deadline <= now.millis() || family(other) == family(op))
+                });
             late.map(|(other, _)| (bin.key.clone(), other.clone())).collect::<Vec<_>>()
         };
         self.bins().flat_map(of).collect()

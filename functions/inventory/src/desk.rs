@@ -14,7 +14,7 @@ use crate::reservation::{Reservation, State, Verdict};
 use crate::settings::Settings;
 use crate::stock::{CounterKey, Part};
 use crate::table::{
-    Decided, DecideReservation, ReadSettings, ReadStock, Sent, SettleHolds, ShiftUnits, TakePlaces, Target,
+    DecideReservation, Decided, ReadSettings, ReadStock, Sent, SettleHolds, ShiftUnits, TakePlaces, Target,
 };
 
 /// Decides reservations and moves their holds.
@@ -223,10 +223,9 @@ fn shifts(available: &[i64]) -> Vec<Shift> {
     let mut left: Vec<i64> = available.iter().enumerate().map(|(index, units)| units - target(index)).collect();
     let mut shifts = Vec::new();
     let (mut from, mut to) = (0, 0);
-    while let (Some(rich), Some(poor)) = (
-        (from..left.len()).find(|index| left[*index] > 0),
-        (to..left.len()).find(|index| left[*index] < 0),
-    ) {
+    while let (Some(rich), Some(poor)) =
+        ((from..left.len()).find(|index| left[*index] > 0), (to..left.len()).find(|index| left[*index] < 0))
+    {
         let quantity = left[rich].min(-left[poor]);
         left[rich] -= quantity;
         left[poor] += quantity;

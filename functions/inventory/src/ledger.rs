@@ -189,10 +189,9 @@ impl Tally {
             }
             MovementKind::Release => self.held -= movement.quantity,
             MovementKind::Allowance => self.allowance += movement.quantity,
-            MovementKind::Receipt
-            | MovementKind::Adjustment
-            | MovementKind::TransferIn
-            | MovementKind::TransferOut => self.received += movement.quantity,
+            MovementKind::Receipt | MovementKind::Adjustment | MovementKind::TransferIn | MovementKind::TransferOut => {
+                self.received += movement.quantity
+            }
         }
     }
 
@@ -233,8 +232,7 @@ mod tests {
         let receipt = movement(None, &first, now).unwrap();
         assert_eq!((receipt.kind, receipt.quantity, receipt.actor.as_str()), (MovementKind::Receipt, 5, "usr_1"));
         let op = ReservationId::new([1; 16]).op();
-        let hold =
-            HoldRequest { op: &op, quantity: 2, reserve: 0, deadline: now, created: now, channel: Some("pos") };
+        let hold = HoldRequest { op: &op, quantity: 2, reserve: 0, deadline: now, created: now, channel: Some("pos") };
         counter.hold(&hold);
         let second = item(&counter, &note("m1", "receipt"));
         let held = movement(Some(&first), &second, now).unwrap();

@@ -254,8 +254,7 @@ mod tests {
             counter.adjust(&Adjustment { op: "r", quantity: 3, fingerprint: "f", expected: None }, now);
         }
         assert_eq!(status(&shards), Status::InStock);
-        let hold =
-            |op, quantity| HoldRequest { op, quantity, reserve: 0, deadline: now, created: now, channel: None };
+        let hold = |op, quantity| HoldRequest { op, quantity, reserve: 0, deadline: now, created: now, channel: None };
         shards[0].hold(&hold("a", 3));
         assert_eq!(status(&shards), Status::Low);
         shards[1].hold(&hold("b", 3));

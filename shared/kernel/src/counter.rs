@@ -50,11 +50,7 @@ impl HoldRequest<'_> {
     /// What stands in the counter once it is held.
     #[must_use]
     pub fn hold(&self) -> Hold {
-        Hold {
-            quantity: self.quantity,
-            deadline: self.deadline.millis(),
-            channel: self.channel.map(str::to_owned),
-        }
+        Hold { quantity: self.quantity, deadline: self.deadline.millis(), channel: self.channel.map(str::to_owned) }
     }
 
     /// The fewest available units with which it is granted.
@@ -367,7 +363,10 @@ mod tests {
         assert_eq!(counter.adjust(&by("x", -2), at(11)), Outcome::Refused(Refusal::TooFew { available: 1 }));
         assert_eq!(counter.adjust(&by("y", -1), at(11)), Outcome::Applied);
         assert_eq!(counter.adjust(&by("y", -1), at(11)), Outcome::Already);
-        assert_eq!(counter.adjust(&Adjustment { fingerprint: "g", ..by("y", 1) }, at(11)), Outcome::Refused(Refusal::OtherRequest));
+        assert_eq!(
+            counter.adjust(&Adjustment { fingerprint: "g", ..by("y", 1) }, at(11)),
+            Outcome::Refused(Refusal::OtherRequest)
+        );
         assert!(counter.balanced());
     }
 

@@ -193,9 +193,7 @@ impl Metered {
         let created = catalog::create(&products, new, platform.random(), sku, now).await;
         let product = created.map_err(|problem| problem.detail.into_owned())?;
         let key = CounterKey::main(Sku::parse(sku).ok_or("not a SKU")?);
-        ReceiveStock::connect(platform)?
-            .receive(&key, &Movement::opening("rcosts", units, sku), now)
-            .await?;
+        ReceiveStock::connect(platform)?.receive(&key, &Movement::opening("rcosts", units, sku), now).await?;
         Ok(product.id.to_string())
     }
 
@@ -214,7 +212,8 @@ impl Metered {
             }
         }
         self.checkout(&["SPLIT"], "pm_card_visa", None, &mut Vec::new()).await?;
-        self.checkout(&["SPLIT"], "pm_card_visa", buy(Some("checkout, an item split over 8 shards, paid")), flows).await?;
+        self.checkout(&["SPLIT"], "pm_card_visa", buy(Some("checkout, an item split over 8 shards, paid")), flows)
+            .await?;
         self.checkout(&["LAST"], "pm_card_visa", None, &mut Vec::new()).await?;
         self.checkout(&["LAST"], "pm_card_visa", buy(Some("… its last unit, in another shard")), flows).await?;
         self.pump().await;

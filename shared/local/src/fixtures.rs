@@ -142,14 +142,7 @@ async fn reservations(platform: &Platform, now: Timestamp) -> Result<(), Problem
         let id: ReservationId = known(id)?;
         let expires = created.after(std::time::Duration::from_secs(600));
         let (op, key) = (id.op(), CounterKey::main(sku()?));
-        let hold = HoldRequest {
-            op: &op,
-            quantity: 1,
-            reserve: 0,
-            deadline: expires,
-            created,
-            channel: Some("pos"),
-        };
+        let hold = HoldRequest { op: &op, quantity: 1, reserve: 0, deadline: expires, created, channel: Some("pos") };
         let reservation = Reservation {
             id,
             channel: "pos".into(),
@@ -232,7 +225,8 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     ] {
         let id: OrderId = known(id)?;
         let expires = created.after(kernel::limits::HOLD);
-        let hold = HoldRequest { op: &id.op("AAA"), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
+        let hold =
+            HoldRequest { op: &id.op("AAA"), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
         open.open(&order(id, status, payment, created, expires)?).await?;
     }

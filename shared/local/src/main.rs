@@ -13,8 +13,8 @@ use local::catalog_file::Report;
 use local::gateway::{self, DataSite, ShopSite};
 use local::hello::Hello;
 use local::pages::Pages;
-use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
 use local::simulate::{self, Plan};
+use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
 use local::{Options, Pump, Shop, generate, registry};
 use testkit::{Target, blackbox, race};
 

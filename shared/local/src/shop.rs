@@ -52,6 +52,9 @@ pub struct Registry {
 /// Further layers around the engine for one function, by its name: a meter, or faults.
 pub type LayersOf = Arc<dyn Fn(&str) -> Vec<Arc<dyn Layer>> + Send + Sync>;
 
+/// Fills a buffer with bytes that nobody can guess, or that a seed repeats.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// The clock of one function, by its name.
 pub type ClockOf = Arc<dyn Fn(&str) -> Arc<dyn Clock> + Send + Sync>;
 
@@ -86,7 +89,7 @@ pub struct Options {
     /// What stands around every invocation.
     pub around: Option<Around>,
     /// Where randomness comes from, when not from the machine.
-    pub entropy: Option<Arc<dyn Fn(&mut [u8]) + Send + Sync>>,
+    pub entropy: Option<Entropy>,
 }
 
 /// Drops every line.

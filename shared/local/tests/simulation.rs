@@ -5,7 +5,7 @@ use std::io::Write as _;
 use local::simulate::{self, Plan};
 
 /// So many in every run of the tests.
-const SEEDS: u64 = 250;
+const SEEDS: u64 = 200;
 
 #[test]
 fn nothing_is_oversold_stuck_or_lost_in_any_storm() {

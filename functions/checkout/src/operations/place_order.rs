@@ -178,7 +178,7 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         },
         Err(shortage) => return Err(refusal(shortage, &cx)),
     };
-    desk.begin(order, instead_of, &outlook, &cx).await
+    Box::pin(desk.begin(order, instead_of, &outlook, &cx)).await
 }
 
 /// What an order wants of each item. A cart has each item once.
@@ -265,14 +265,7 @@ fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Probl
     Ok(priced)
 }
 
-fn pending(
-    id: OrderId,
-    body: PlaceOrder,
-    priced: Priced,
-    expires_at: Timestamp,
-    now: Timestamp,
-    cx: &Cx,
-) -> Order {
+fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp, now: Timestamp, cx: &Cx) -> Order {
     let payment = Payment {
         status: PaymentStatus::Pending,
         intent_id: Some(Charge::intent(&id).to_string()),
@@ -308,20 +301,15 @@ fn pending(
 impl Desk {
     /// Lets in who has an admission for each item that is sold in an announced sale; gives their ids. Who has none gets a
     /// place.
-    async fn admit(
-        &self,
-        body: &PlaceOrder,
-        skus: &[Sku],
-        outlook: &Outlook,
-        cx: &Cx,
-    ) -> Result<Vec<String>, Problem> {
+    async fn admit(&self, body: &PlaceOrder, skus: &[Sku], outlook: &Outlook, cx: &Cx) -> Result<Vec<String>, Problem> {
         let mut ids = Vec::new();
         for sku in skus {
             let Some(drop) = outlook.settings(sku).drop.filter(|drop| !drop.gone) else { continue };
             let key = self.secret.key().await?;
             let shown = body.admissions.iter().find(|text| item_of(key, text).as_ref() == Some(sku));
             // One that is of no item of this cart was meant for this one; that of another item was not.
-            let stray = || body.admissions.iter().find(|text| item_of(key, text).is_none_or(|item| !skus.contains(&item)));
+            let stray =
+                || body.admissions.iter().find(|text| item_of(key, text).is_none_or(|item| !skus.contains(&item)));
             let Some(text) = shown.or_else(stray) else {
                 let (ticket, text) = self.door.place(sku, &body.cart_id, &drop, cx).await?;
                 return Err(not_yet(&Admission::of(ticket, text), cx));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kernel::counter::Counter;
 use kernel::problem::code;
 use kernel::{Problem, Sku, Timestamp};
-use lambda::{Auth, Call, Function, Http, Idempotency, Reply};
+use lambda::{Alarm, Auth, Call, Function, Http, Idempotency, Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -85,6 +85,7 @@ pub fn function() -> Function {
         .problems(&[code::SKU_NOT_FOUND])
         .handle(handle)
         .timeout(29)
+        .alarm(Alarm { metric: "StockDrift", threshold: 1, period_s: 60, periods: 1 })
 }
 
 async fn handle(call: Call<SkuPath>, (read, ledger): (ReadStock, ReadLedger)) -> Result<Reply, Problem> {

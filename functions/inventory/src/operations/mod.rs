@@ -33,7 +33,7 @@ use serde::Deserialize;
 use crate::reservation::{ReservationView, State, Verdict};
 use crate::settings::{MAIN, Warehouses};
 use crate::stock::{CounterKey, InTransit, Stock};
-use crate::table::{Decided, DecideReservation, Moved, ReadSettings, ReadStock, Snapshot};
+use crate::table::{DecideReservation, Decided, Moved, ReadSettings, ReadStock, Snapshot};
 
 /// The SKU in a path.
 #[derive(Deserialize, JsonSchema)]

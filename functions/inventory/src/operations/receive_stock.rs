@@ -54,11 +54,8 @@ async fn handle(
     check_warehouse(&settings, &body.warehouse).await?;
     let warehouse = body.warehouse.as_str();
     // The item must be looked for where the units will lie, before they lie there.
-    let kept = if warehouse == MAIN {
-        settings.of(&path.sku).await?
-    } else {
-        split.keep_in(&path.sku, warehouse).await?
-    };
+    let kept =
+        if warehouse == MAIN { settings.of(&path.sku).await? } else { split.keep_in(&path.sku, warehouse).await? };
     let key = CounterKey { sku: path.sku, warehouse: warehouse.to_owned(), shard: 0 };
     let (op, actor, quantity) = (movement_op(&cx), cx.actor(), i64::from(body.quantity));
     let adjustment = Adjustment { op: &op, quantity, fingerprint: cx.fingerprint(), expected: None };

@@ -15,7 +15,7 @@ use crate::desk::ReservationDesk;
 use crate::reservation::{Reservation, ReservationView, ReservedLine, State, Verdict, summed};
 use crate::settings::WEB;
 use crate::stock::CounterKey;
-use crate::table::{Decided, DecideReservation, LoadReservation, OpenReservation};
+use crate::table::{DecideReservation, Decided, LoadReservation, OpenReservation};
 
 /// What a channel wants to hold.
 #[derive(Deserialize, JsonSchema)]
@@ -70,7 +70,13 @@ pub fn function() -> Function {
         .auth(Auth::CHANNEL)
         .throttle(Throttle::Checkout)
         .reply::<ReservationView>(201, "all units are held")
-        .problems(&[code::OUT_OF_STOCK, code::ALL_HELD, code::RESERVATION_DECIDED, code::KEY_REUSED])
+        .problems(&[
+            code::WAREHOUSE_NOT_FOUND,
+            code::OUT_OF_STOCK,
+            code::ALL_HELD,
+            code::RESERVATION_DECIDED,
+            code::KEY_REUSED,
+        ])
         .handle(handle)
         .timeout(20)
 }
@@ -81,6 +87,9 @@ async fn handle(call: Call<Nothing, Nothing, ReserveRequest>, reserving: Reservi
     let skus: Vec<_> = asked.lines.iter().map(|line| line.sku.clone()).collect();
     let op = asked.id.op();
     let outlook = reserving.stock.outlook(&operation(&asked, &op), &skus, &cx).await?;
+    if let Some(id) = asked.warehouse.as_deref().filter(|id| !outlook.has_warehouse(id)) {
+        return Err(Problem::new(code::WAREHOUSE_NOT_FOUND, format!("there is no warehouse `{id}`")));
+    }
     let planned = reserving.stock.plan(&operation(&asked, &op), &asked.wanted(), &outlook, &cx).await;
     let parts = match planned {
         Ok(parts) => parts,
@@ -162,8 +171,7 @@ impl Reserving {
         };
         let end: &EndOverdue<'_> = &end;
         let (op, wanted) = (standing.id.op(), standing.wanted());
-        let attempt =
-            self.stock.hold(&operation(&standing, &op), &wanted, &standing.parts, outlook, end, cx).await;
+        let attempt = self.stock.hold(&operation(&standing, &op), &wanted, &standing.parts, outlook, end, cx).await;
         match attempt.result {
             Ok(parts) => match self.decide.held(&standing.id, &parts, cx.now()).await? {
                 Decided::Now(held) => answer(*held, &standing),

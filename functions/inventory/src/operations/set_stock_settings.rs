@@ -14,7 +14,7 @@ use crate::admission::DropMode;
 use crate::desk::{Spreader, patiently};
 use crate::ledger::Note;
 use crate::settings::{LOW, MAIN, Settings, Tracking};
-use crate::table::{Changed, ChangeSettings};
+use crate::table::{ChangeSettings, Changed};
 
 /// The settings that staff makes. What is left out is as it is for a fresh item.
 #[derive(Deserialize, JsonSchema)]

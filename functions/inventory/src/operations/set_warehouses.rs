@@ -7,7 +7,7 @@ use kernel::{Handle, Problem};
 use lambda::{Auth, Call, Function, Http, Nothing, Reply};
 
 use crate::settings::{MAIN, Warehouses};
-use crate::table::{Changed, ChangeWarehouses};
+use crate::table::{ChangeWarehouses, Changed};
 
 /// The declaration.
 #[must_use]

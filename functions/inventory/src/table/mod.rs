@@ -17,7 +17,7 @@ pub use counters::{
     AdjustStock, Held, HoldStock, Moved, Movement, ReadCounter, ReadStock, ReceiveStock, SettleHolds, Snapshot,
 };
 pub use ledger::{LEDGER, Position, ReadLedger, WriteLedger};
-pub use reservations::{Decided, DecideReservation, LoadReservation, OpenReservation};
+pub use reservations::{DecideReservation, Decided, LoadReservation, OpenReservation};
 pub use settings::{
     ChangeSettings, ChangeWarehouses, Changed, NoteLow, ReadSettings, SplitStock, TakePlaces, settings_key,
 };

@@ -289,7 +289,9 @@ impl NoteLow {
     /// Notes that it is no longer low: the next time staff is told again.
     pub async fn recovered(&self, sku: &Sku) -> Result<(), DataError> {
         let request = self.table.client().update_item().table_name(self.table.name());
-        let request = request.set_key(Some(self.table.key(settings_key(sku)))).update_expression("REMOVE low_told_at, low_told_by");
+        let request = request
+            .set_key(Some(self.table.key(settings_key(sku))))
+            .update_expression("REMOVE low_told_at, low_told_by");
         written(request.condition_expression("attribute_exists(pk)").send().await).map(|_| ())
     }
 }
@@ -314,7 +316,11 @@ impl TakePlaces {
 
 impl ChangeWarehouses {
     /// Writes the warehouses, over the version that the caller saw or over any; gives the new version.
-    pub async fn write(&self, shop: Warehouses, expected: Option<u64>) -> Result<Changed<(Warehouses, u64)>, DataError> {
+    pub async fn write(
+        &self,
+        shop: Warehouses,
+        expected: Option<u64>,
+    ) -> Result<Changed<(Warehouses, u64)>, DataError> {
         let item = self.table.get(self.table.key(WAREHOUSES), true).await?;
         let before: Shop = item.map(from_item).transpose()?.unwrap_or_default();
         if expected.is_some_and(|version| version != before.version) {

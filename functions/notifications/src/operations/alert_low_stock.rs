@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use aws::{Capability, ConfigError, Grant, Platform, QueueSpec};
+use inventory::StockSank;
 use inventory::settings::Tracking;
 use inventory::table::{NoteLow, ReadStock};
-use inventory::StockSank;
 use kernel::Sku;
 use lambda::{Consumer, Delivery, Fault, Function};
 
@@ -46,7 +46,12 @@ async fn handle(
 ) -> Result<(), Fault> {
     let Delivery { event, cx, .. } = delivery;
     let sku = &event.data.sku;
-    let snapshot = stock.all(std::slice::from_ref(sku), false, true).await?;
+    // Most come when staff was told long ago: then the settings are all that is read.
+    let first = stock.first_look(std::slice::from_ref(sku), &[], false, true).await?.settings(sku);
+    if first.low_told_by.as_ref().is_some_and(|by| *by != event.id) {
+        return Ok(());
+    }
+    let snapshot = stock.counters(sku, &first.counters(sku), true).await?;
     let settings = snapshot.settings(sku);
     let keys = settings.counters(sku);
     let units: i64 = keys.iter().map(|key| snapshot.counter(key).available).sum();

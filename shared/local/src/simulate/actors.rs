@@ -207,7 +207,8 @@ impl Staff {
             4 | 5 => {
                 let (from, to) = if draw.below(2) == 0 { ("main", "berlin") } else { ("berlin", "main") };
                 let arrival = if draw.below(2) == 0 { "now" } else { "later" };
-                let body = json!({ "sku": sku, "from": from, "to": to, "quantity": quantity(draw, 2), "arrival": arrival });
+                let body =
+                    json!({ "sku": sku, "from": from, "to": to, "quantity": quantity(draw, 2), "arrival": arrival });
                 (Method::POST, "/v1/admin/inventory/transfers".into(), body)
             }
             _ => {

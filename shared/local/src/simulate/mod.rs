@@ -153,7 +153,8 @@ impl fmt::Display for Campaign {
             self.calls, self.audits
         )?;
         writeln!(f, "  suffered: {:?}", self.faults)?;
-        let (oversold, stuck) = (broken("oversold") + broken("covered") + broken("balanced"), broken("stuck") + broken("undecided"));
+        let (oversold, stuck) =
+            (broken("oversold") + broken("covered") + broken("balanced"), broken("stuck") + broken("undecided"));
         let (drift, money, lies) = (broken("drift"), broken("money"), broken("false-sold-out"));
         write!(f, "  oversold={oversold} stuck={stuck} drift={drift} money={money} false-sold-out={lies}")?;
         if let Some((plan, outcome)) = &self.failed {

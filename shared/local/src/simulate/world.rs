@@ -163,9 +163,8 @@ impl World {
     pub async fn open(seed: u64, clock: VirtualClock, faults: &Faults) -> Result<Self, ShopError> {
         let gate = Gate::default();
         let (storm, inner) = (faults.clone(), gate.clone());
-        let layers = move |function: &str| -> Vec<Arc<dyn Layer>> {
-            vec![storm.layer(function), Arc::new(inner.clone())]
-        };
+        let layers =
+            move |function: &str| -> Vec<Arc<dyn Layer>> { vec![storm.layer(function), Arc::new(inner.clone())] };
         let region = ("AWS_REGION".to_owned(), virtual_time::region());
         // A counter is pruned as soon as it can be: a storm is too short for sixty marks.
         let marks = ("OXCART_DONE_MARKS".to_owned(), "1".to_owned());
@@ -226,9 +225,14 @@ impl World {
             let product = Product::new(product_id(number), slug, new, START);
             self.capability::<catalog::table::CreateProducts>()?.create(&product, "simulation").await?;
         }
-        for (name, warehouse, shard, units) in
-            [("WHOLE", "main", 0, 3), ("SPLIT", "main", 0, 1), ("SPLIT", "main", 1, 1), ("SPLIT", "main", 2, 2), ("APART", "main", 0, 2), ("APART", "berlin", 0, 1)]
-        {
+        for (name, warehouse, shard, units) in [
+            ("WHOLE", "main", 0, 3),
+            ("SPLIT", "main", 0, 1),
+            ("SPLIT", "main", 1, 1),
+            ("SPLIT", "main", 2, 2),
+            ("APART", "main", 0, 2),
+            ("APART", "berlin", 0, 1),
+        ] {
             let key = CounterKey { sku: sku(name)?, warehouse: warehouse.to_owned(), shard };
             let movement = Movement::opening("mopening", units, "simulation");
             self.capability::<ReceiveStock>()?.receive(&key, &movement, START).await?;

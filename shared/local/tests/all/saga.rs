@@ -292,7 +292,8 @@ async fn a_hold_that_arrives_after_its_order_was_decided_is_freed_by_its_own_tim
     let movement = Movement::opening("receipt", 1, "f");
     ReceiveStock::connect(platform).unwrap().receive(&other, &movement, START).await.unwrap();
     let deadline = world.clock.now().after(kernel::limits::HOLD);
-    let request = HoldRequest { op: &id.op("AAA"), quantity: 1, reserve: 0, deadline, created: world.clock.now(), channel: None };
+    let request =
+        HoldRequest { op: &id.op("AAA"), quantity: 1, reserve: 0, deadline, created: world.clock.now(), channel: None };
     assert_eq!(HoldStock::connect(platform).unwrap().hold(&other, &request).await.unwrap(), Held::Yes);
     world.settle().await;
     let counter = ReadCounter::connect(platform).unwrap().read(&other).await.unwrap().unwrap();
@@ -308,7 +309,14 @@ async fn a_hold_that_comes_too_late_on_a_busy_shelf_ends_its_order_and_a_fresh_k
     for index in 0..=DONE_MARKS + 1 {
         world.clock.advance(if index > DONE_MARKS { DONE_MARK } else { Duration::from_millis(1) });
         let (op, now) = (format!("x{index}"), world.clock.now());
-        let request = HoldRequest { op: &op, quantity: 1, reserve: 0, deadline: now.after(DONE_MARK), created: now, channel: None };
+        let request = HoldRequest {
+            op: &op,
+            quantity: 1,
+            reserve: 0,
+            deadline: now.after(DONE_MARK),
+            created: now,
+            channel: None,
+        };
         assert_eq!(hold.hold(&world.key, &request).await.unwrap(), Held::Yes);
         settle.settle(&world.key, &op, false, now, now).await.unwrap();
     }
