@@ -95,7 +95,7 @@ fn order(id: &OrderId) -> Order {
         "version": 2,
         "email": "zoe@example.com",
         "cart_id": "crt_0000000000000000000001",
-        "fingerprint": "f",
+        "attempt": "AAA", "fingerprint": "f",
         "lines": [{
             "sku": "TEA-1", "product_id": "prd_00000000000001", "name": "Green <b>tea</b>", "quantity": 2,
             "unit_price": euro(650), "line_total": euro(1300), "tax": euro(0),
