@@ -1,7 +1,7 @@
 //! The platform: configuration, clock, randomness, log and SDK configuration of one process, and the one place where an
 //! SDK client is built. Each `fn` builds one kind of client, so a binary links only the services it calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -45,6 +45,8 @@ pub struct Platform(Arc<Inner>);
 struct Inner {
     config: Config,
     sdk: SdkConfig,
+    /// Built at first use, and then shared: a function has many tables, and a client takes a while to build.
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     clock: Arc<dyn Clock>,
     sleep: SharedAsyncSleep,
     entropy: Arc<Entropy>,
@@ -67,6 +69,7 @@ impl Platform {
         Self(Arc::new(Inner {
             config,
             sdk,
+            dynamodb: OnceLock::new(),
             clock: Arc::new(SystemClock),
             sleep,
             entropy: Arc::new(entropy),
@@ -78,6 +81,7 @@ impl Platform {
         let mut inner = Inner {
             config: self.0.config.clone(),
             sdk: self.0.sdk.clone(),
+            dynamodb: OnceLock::new(),
             clock: self.0.clock.clone(),
             sleep: self.0.sleep.clone(),
             entropy: self.0.entropy.clone(),
@@ -160,7 +164,8 @@ impl Platform {
     /// A table of this stage.
     #[must_use]
     pub fn table(&self, spec: &TableSpec) -> Table {
-        Table::new(aws_sdk_dynamodb::Client::new(&self.0.sdk), self.table_name(spec), spec)
+        let client = self.0.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.0.sdk));
+        Table::new(client.clone(), self.table_name(spec), spec)
     }
 
     /// The full name of a table.
