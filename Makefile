@@ -31,6 +31,9 @@ soak: ## 100,000 orders in a row: does the checkout get slower?
 simulate: ## the real shop in storms drawn from seeds: RUNS=20000, or SEED=17 to repeat one
 	@$(OXCART) simulate $(if $(SEED),--seed $(SEED)) $(if $(RUNS),--runs $(RUNS)) $(ARGS)
 
+physics: ## one item under DynamoDB's limits, in virtual time (ARGS='--shards 8 --hold 300 --rate 700')
+	@$(OXCART) physics $(ARGS)
+
 mutants: ## takes one guard after the other out of a copy of the code: how soon do the storms notice? (needs python3; 30 minutes)
 	@infra/scripts/mutants.py $(ARGS)
 
@@ -102,4 +105,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo simulate mutants costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci

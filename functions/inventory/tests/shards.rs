@@ -61,7 +61,7 @@ async fn buy(data: &Data, number: u8) -> (String, Record<CounterKey>) {
                 Err(error) => panic!("{error}"),
             };
             if held == Held::Yes {
-                let committed = number % 4 != 0;
+                let committed = !number.is_multiple_of(4);
                 while settle.settle(&key(shard), &op, committed, now, now).await.is_err() {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }

@@ -83,6 +83,25 @@ impl Cx {
         Self(Arc::new(inner))
     }
 
+    /// The context of work that begins now and that no request asked for: a worker's, a schedule's, a benchmark's.
+    #[must_use]
+    pub fn of_work(platform: &Platform, request_id: &str, deadline: Timestamp) -> Self {
+        Self::new(Inner {
+            platform: platform.clone(),
+            request_id: request_id.to_owned(),
+            correlation_id: request_id.to_owned(),
+            started: platform.clock().now(),
+            deadline,
+            caller: None,
+            key: None,
+            if_match: None,
+            fingerprint: String::new(),
+            headers: http::HeaderMap::new(),
+            fields: None,
+            notes: Mutex::default(),
+        })
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::batch::{Delivery, Fault, OnMessage, StreamFailure, Worker};
-use crate::call::{Cx, Inner};
+use crate::call::Cx;
 use crate::event::{Change, Envelope};
 use crate::function::{BoxError, Connect, Function, Invoke, Trigger};
 use crate::telemetry::{self, Outcome};
@@ -145,20 +145,7 @@ fn context(platform: &Platform, context: &Context) -> Cx {
         0..=600_000 => started.after(Duration::from_secs(30)),
         millis => Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)),
     };
-    Cx::new(Inner {
-        platform: platform.clone(),
-        request_id: context.request_id.clone(),
-        correlation_id: context.request_id.clone(),
-        started,
-        deadline,
-        caller: None,
-        key: None,
-        if_match: None,
-        fingerprint: String::new(),
-        headers: http::HeaderMap::new(),
-        fields: None,
-        notes: std::sync::Mutex::default(),
-    })
+    Cx::of_work(platform, &context.request_id, deadline)
 }
 
 fn queue_invoke(platform: Platform, name: &'static str, worker: Arc<Worker>) -> Invoke {

@@ -83,6 +83,16 @@ const COMMANDS: &[Spec] = &[
         ],
     },
     Spec {
+        name: "physics",
+        about: "sells one item in a model of DynamoDB's limits: sustained orders a second against shards",
+        flags: &[
+            ("--shards", Some("NUMBER"), "over so many shards (1)"),
+            ("--hold", Some("MILLISECONDS"), "so long from hold to confirmation (300)"),
+            ("--rate", Some("NUMBER"), "so many shoppers a second (100)"),
+            ("--span", Some("MILLISECONDS"), "counted for so long, after a warm-up (2000)"),
+        ],
+    },
+    Spec {
         name: "costs",
         about: "counts what each flow costs at the database: round trips, read and write units",
         flags: &[],

@@ -18,6 +18,7 @@ pub mod generate;
 mod grants;
 pub mod hello;
 pub mod pages;
+pub mod physics;
 pub mod pump;
 pub mod registry;
 pub mod router;

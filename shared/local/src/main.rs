@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::{Clock as _, Config, Platform, SystemClock};
 use engine::Place;
@@ -13,6 +14,7 @@ use local::catalog_file::Report;
 use local::gateway::{self, DataSite, ShopSite};
 use local::hello::Hello;
 use local::pages::Pages;
+use local::physics::Trial;
 use local::simulate::{self, Plan};
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
 use local::{Options, Pump, Shop, generate, registry};
@@ -44,6 +46,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         });
     }
+    if arguments.command == "physics" {
+        return physics(&arguments).unwrap_or_else(|failure| {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(command(&arguments, &vars)),
@@ -70,6 +78,40 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "crash" => crash(arguments).await,
         _ => write_generated(arguments),
     }
+}
+
+/// One trial: sold for a while with plenty, then to the last unit with some shoppers giving theirs back.
+fn physics(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let millis = |name: &str, default| Ok::<_, String>(Duration::from_millis(arguments.number(name, default)?));
+    let (hold, span) = (millis("--hold", 300)?, millis("--span", 2000)?);
+    let trial = Trial {
+        shards: arguments.number("--shards", 1)?,
+        hold,
+        per_second: arguments.number("--rate", 100)?,
+        warm_up: Duration::from_millis(2500) + hold,
+        span,
+        limits: testkit::physics::Limits { burst_ms: 100, ..Default::default() },
+        seed: 1,
+    };
+    let sustained = local::physics::sustained(trial).map_err(|failure| failure.to_string())?;
+    println!(
+        "{} shards, {} ms from hold to confirmation, {} shoppers a second: {} orders a second, {} of 1,000 calls throttled, \
+         hold {:?} p50 {:?} p99",
+        trial.shards,
+        hold.as_millis(),
+        trial.per_second,
+        sustained.confirmed,
+        sustained.throttled_per_mille,
+        sustained.p50,
+        sustained.p99
+    );
+    let end = local::physics::sold_out(trial).map_err(|failure| failure.to_string())?;
+    println!(
+        "to the last unit: {} of {} sold to {} shoppers, {} told sold out, oversold {}, false sold-outs {}",
+        end.sold, end.units, end.shoppers, end.sold_out, end.oversold, end.untrue
+    );
+    let sound = end.oversold == 0 && end.untrue == 0 && sustained.violations.is_empty() && end.violations.is_empty();
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn simulate(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -166,7 +208,7 @@ async fn soak(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let orders = arguments.number("--orders", 100_000_usize)?;
     println!("| orders | checkout p50 | checkout p99 | seconds for this part |\n|--:|--:|--:|--:|");
     let tell = |part: &local::soak::Part| {
-        let micros = |time: std::time::Duration| format!("{}.{:02} ms", time.as_millis(), time.as_micros() % 1000 / 10);
+        let micros = |time: Duration| format!("{}.{:02} ms", time.as_millis(), time.as_micros() % 1000 / 10);
         println!("| {} | {} | {} | {} |", part.orders, micros(part.p50), micros(part.p99), part.took.as_secs());
     };
     local::soak::run(orders, tell).await?;
@@ -197,7 +239,7 @@ async fn serve(shop: Shop, pump: Pump, listener: tokio::net::TcpListener) -> Res
     Ok(())
 }
 
-async fn welcome(shop: &Shop, place: &Place, password: &str, took: std::time::Duration) {
+async fn welcome(shop: &Shop, place: &Place, password: &str, took: Duration) {
     let kept = match place {
         Place::Memory => "nothing is kept".to_owned(),
         Place::Folder(folder) => format!("data in {}", folder.display()),
