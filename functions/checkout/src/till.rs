@@ -9,13 +9,15 @@ use aws::{Capability, ConfigError, DataError, Grant, Platform};
 use futures_util::future::try_join_all;
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
-use kernel::counter::Outcome as Moved;
-use kernel::{OrderId, Problem, Timestamp};
+use kernel::counter::{Counter, Outcome as Moved};
+use kernel::problem::code;
+use kernel::{Money, OrderId, Problem, Timestamp};
 use lambda::Cx;
 use orders::order::OrderEvent;
 use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
-use payments::{Charge, Outcome, Payments, ProviderError};
+use payments::breaker::State as BreakerState;
+use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, ProviderError, Refund, RefundOutcome};
 
 /// What deciding an order takes.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ impl Capability for Till {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// The provider said where the payment stands.
-    Known(Outcome),
+    Known(Answer),
     /// It gave no answer.
     Unknown(String),
 }
@@ -60,17 +62,36 @@ fn event(cx: &Cx, kind: &str, detail: Option<String>) -> OrderEvent {
     OrderEvent { at: cx.now(), kind: kind.to_owned(), actor: cx.actor(), detail }
 }
 
-/// Where a payment stands after an outcome, with its token dropped once it is of no more use.
-fn payment_after(order: &OrderId, token: Option<&str>, outcome: &Outcome) -> Payment {
+/// The payment of an order, as the provider is asked about it.
+#[must_use]
+pub fn intent_of(order: &Order) -> Intent {
+    let capture = if order.payment.capture_later { Capture::Later } else { Capture::Now };
+    Intent { order: order.id.clone(), amount: order.totals.total, capture, id: order.payment.intent_id.clone() }
+}
+
+/// An answer that needs no provider: nothing is to be paid, or nothing was asked for.
+fn without_provider(outcome: Outcome) -> Answer {
+    Answer { intent: String::new(), outcome }
+}
+
+/// Where a payment stands after an answer, with its token dropped once it is of no more use.
+fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
+    let id = Some(answer.intent.clone()).filter(|id| !id.is_empty());
     let mut payment = Payment {
         status: PaymentStatus::Canceled,
-        intent_id: Some(Charge::intent(order).to_string()),
+        intent_id: id.or_else(|| before.intent_id.clone()),
         client_secret: None,
         decline_code: None,
         token: None,
+        capture_later: before.capture_later,
+        funds: None,
     };
-    match outcome {
-        Outcome::Succeeded => payment.status = PaymentStatus::Succeeded,
+    match &answer.outcome {
+        Outcome::Succeeded => {
+            payment.status = PaymentStatus::Succeeded;
+            payment.funds = Some(Counter::holding(total.amount));
+        }
+        Outcome::Authorized => payment.status = PaymentStatus::Authorized,
         Outcome::Declined { code } => {
             payment.status = PaymentStatus::Declined;
             payment.decline_code = Some(code.clone());
@@ -78,7 +99,11 @@ fn payment_after(order: &OrderId, token: Option<&str>, outcome: &Outcome) -> Pay
         Outcome::RequiresAction { client_secret } => {
             payment.status = PaymentStatus::RequiresAction;
             payment.client_secret = Some(client_secret.clone());
-            payment.token = token.map(str::to_owned);
+            payment.token.clone_from(&before.token);
+        }
+        Outcome::Processing => {
+            payment.status = PaymentStatus::Unknown;
+            payment.token.clone_from(&before.token);
         }
         Outcome::Refunded => payment.status = PaymentStatus::Refunded,
         Outcome::Canceled | Outcome::Missing => {}
@@ -95,34 +120,42 @@ impl Till {
     /// Asks the provider for the money of a pending order, for at most `limit`. A passing failure is tried once more.
     pub async fn charge(&self, order: &Order, limit: std::time::Duration, cx: &Cx) -> Asked {
         if order.totals.total.amount == 0 {
-            return Asked::Known(Outcome::Succeeded);
+            return Asked::Known(without_provider(Outcome::Succeeded));
         }
-        let token = order.payment.token.clone().unwrap_or_default();
-        let charge = Charge { order: order.id.clone(), amount: order.totals.total, token };
+        let (intent, token) = (intent_of(order), order.payment.token.as_deref().unwrap_or_default());
         let twice = async {
-            match self.payments.charge(&charge).await {
-                Err(ProviderError::Passing(_)) => self.payments.charge(&charge).await,
+            match self.payments.charge(&intent, token).await {
+                Err(ProviderError::Passing(_)) => self.payments.charge(&intent, token).await,
                 answer => answer,
             }
         };
-        match cx.within(limit, twice).await {
-            Some(Ok(outcome)) => Asked::Known(outcome),
+        let answer = cx.within(limit, twice).await;
+        let state = self.payments.state();
+        if state != BreakerState::Closed {
+            cx.count("PaymentBreakerOpen", 1);
+            cx.note("payment_breaker", if state == BreakerState::HalfOpen { "half-open" } else { "open" });
+        }
+        match answer {
+            Some(Ok(answer)) => Asked::Known(answer),
             Some(Err(error)) => Asked::Unknown(error.to_string()),
             None => Asked::Unknown("time-out".into()),
         }
     }
 
     /// Where the payment of an order stands, at the provider.
-    pub async fn retrieve(&self, order: &OrderId) -> Result<Outcome, ProviderError> {
-        self.payments.retrieve(order).await
+    pub async fn retrieve(&self, order: &Order) -> Result<Answer, ProviderError> {
+        if order.totals.total.amount == 0 {
+            return Ok(without_provider(Outcome::Succeeded));
+        }
+        self.payments.retrieve(&intent_of(order)).await
     }
 
-    /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, retry worker and
-    /// timer all come here, in any order and any number. Whoever comes second changes nothing.
-    pub async fn settle(&self, order: &Order, outcome: &Outcome, cx: &Cx) -> Result<Standing, Problem> {
-        let payment = payment_after(&order.id, order.payment.token.as_deref(), outcome);
-        let decided = match outcome {
-            Outcome::Succeeded => {
+    /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, webhook, retry
+    /// worker, reconciler and timer all come here, in any order and any number. Whoever comes second changes nothing.
+    pub async fn settle(&self, order: &Order, answer: &Answer, cx: &Cx) -> Result<Standing, Problem> {
+        let payment = payment_after(&order.payment, order.totals.total, answer);
+        let decided = match &answer.outcome {
+            Outcome::Succeeded | Outcome::Authorized => {
                 self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
             }
             Outcome::Declined { code } => {
@@ -136,11 +169,17 @@ impl Till {
                 let event = event(cx, "payment_requires_action", None);
                 self.decide.note_payment(&order.id, &payment, event).await?
             }
+            Outcome::Processing if order.payment.status == PaymentStatus::Unknown => {
+                return Ok(Record::Order(Box::new(order.clone())));
+            }
+            Outcome::Processing => {
+                self.decide.note_payment(&order.id, &payment, event(cx, "payment_processing", None)).await?
+            }
             Outcome::Canceled | Outcome::Refunded | Outcome::Missing => {
                 self.decide.decide(&order.id, Decision::Expire, &payment, event(cx, "expired", None)).await?
             }
         };
-        self.standing(&order.id, decided, outcome, cx).await
+        self.standing(order, decided, answer, cx).await
     }
 
     /// Notes that the provider gave no answer; the stream then starts the retries.
@@ -148,15 +187,16 @@ impl Till {
         let payment = Payment { status: PaymentStatus::Unknown, ..order.payment.clone() };
         let event = event(cx, "payment_unknown", Some(reason.to_owned()));
         let decided = self.decide.note_payment(&order.id, &payment, event).await?;
-        self.standing(&order.id, decided, &Outcome::Missing, cx).await
+        self.standing(order, decided, &without_provider(Outcome::Missing), cx).await
     }
 
     /// Calls a pending order off for a reason that is not the payment's; nothing was asked of the provider for it.
     pub async fn cancel(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
-        let payment = payment_after(&order.id, None, &Outcome::Canceled);
+        let nothing = without_provider(Outcome::Canceled);
+        let payment = payment_after(&order.payment, order.totals.total, &nothing);
         let event = event(cx, "cancelled", Some(reason.to_owned()));
         let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?;
-        self.standing(&order.id, decided, &Outcome::Canceled, cx).await
+        self.standing(order, decided, &nothing, cx).await
     }
 
     /// Ends a pending order whatever its time, unless its money was taken: the provider is asked to call the payment off
@@ -173,33 +213,53 @@ impl Till {
         if order.status != Status::Pending {
             return Ok(Record::Order(order));
         }
-        let outcome = self.payments.cancel(id).await.map_err(|error| {
-            Problem::new(
-                kernel::problem::code::PROVIDER_UNAVAILABLE,
-                "the order stays as it is until the provider answers",
-            )
-            .because(error)
-            .retry_after(5)
+        if order.totals.total.amount == 0 {
+            return self.settle(&order, &without_provider(Outcome::Canceled), cx).await;
+        }
+        let answer = self.payments.cancel(&intent_of(&order)).await.map_err(|error| {
+            let detail = "the order stays as it is until the provider answers";
+            Problem::new(code::PROVIDER_UNAVAILABLE, detail).because(error).retry_after(5)
         })?;
-        self.settle(&order, &outcome, cx).await
+        if answer.outcome == Outcome::Processing {
+            let detail = "the bank has not decided yet; the order stays as it is until then";
+            return Err(Problem::new(code::PROVIDER_UNAVAILABLE, detail).retry_after(60));
+        }
+        self.settle(&order, &answer, cx).await
     }
 
     /// What stands after a write on the record; money that was taken for a dead order goes back.
-    async fn standing(&self, id: &OrderId, decided: Decided, outcome: &Outcome, cx: &Cx) -> Result<Standing, Problem> {
+    async fn standing(&self, order: &Order, decided: Decided, answer: &Answer, cx: &Cx) -> Result<Standing, Problem> {
         let standing = match decided {
             Decided::Now(order) => return Ok(Record::Order(order)),
             Decided::Before(record) => record,
             Decided::Missing => Record::Tombstone,
         };
         let committed = matches!(&standing, Record::Order(order) if order.status.is_committed());
-        if *outcome == Outcome::Succeeded && !committed {
-            cx.count("UnmatchedPayments", 1);
-            cx.note("unmatched_payment_of", id);
-            self.payments.refund(id).await.map_err(|error| {
-                Problem::new(kernel::problem::code::PROVIDER_UNAVAILABLE, "the refund is tried again").because(error)
-            })?;
+        if matches!(answer.outcome, Outcome::Succeeded | Outcome::Authorized) && !committed {
+            self.give_back(order, answer, cx).await?;
         }
         Ok(standing)
+    }
+
+    /// Money that came for a dead order goes back, and the order says so.
+    async fn give_back(&self, order: &Order, answer: &Answer, cx: &Cx) -> Result<(), Problem> {
+        cx.count("UnmatchedPayments", 1);
+        cx.note("unmatched_payment_of", &order.id);
+        let retried = |error: &dyn std::fmt::Display| {
+            Problem::new(code::PROVIDER_UNAVAILABLE, "the refund is tried again").because(error.to_string())
+        };
+        let intent = Intent { id: Some(answer.intent.clone()).filter(|id| !id.is_empty()), ..intent_of(order) };
+        if answer.outcome == Outcome::Authorized {
+            self.payments.cancel(&intent).await.map_err(|error| retried(&error))?;
+        } else {
+            let refund = Refund { key: format!("{}-unmatched", order.id), amount: order.totals.total };
+            match self.payments.refund(&intent, &refund).await.map_err(|error| retried(&error))? {
+                RefundOutcome::Succeeded => {}
+                RefundOutcome::Refused { code } => return Err(retried(&code)),
+            }
+        }
+        self.decide.note_given_back(&order.id, event(cx, "payment_given_back", None)).await?;
+        Ok(())
     }
 
     /// Moves one hold as the record of its order says: taken when it is committed and names this attempt and this counter,

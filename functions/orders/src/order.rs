@@ -3,6 +3,7 @@
 use std::fmt;
 
 use inventory::Part;
+use kernel::counter::Counter;
 use kernel::{CartId, Country, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,8 @@ pub enum PaymentStatus {
     RequiresAction,
     /// The provider did not answer; it will be asked again.
     Unknown,
+    /// The money is set aside, and taken when the goods are shipped.
+    Authorized,
     /// The money was taken.
     Succeeded,
     /// The money was refused.
@@ -192,6 +195,13 @@ pub struct Payment {
     /// The provider's token of the payment method, to ask again after no answer. Never card data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Whether the money is only set aside until the goods are shipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub capture_later: bool,
+    /// The money that was taken, in minor units, and what of it went back: refunds are held in it and confirmed, so that
+    /// never more goes back than was taken. Only once money was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funds: Option<Counter>,
 }
 
 /// One entry of an order's log: written in the same write as what it tells of.

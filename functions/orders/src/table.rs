@@ -9,7 +9,7 @@ use inventory::Part;
 use kernel::{OrderId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::order::{Decision, Order, OrderEvent, Payment, Status};
+use crate::order::{Decision, Order, OrderEvent, Payment, PaymentStatus, Status};
 
 /// The index of a customer's orders, newest found first.
 pub const BY_CUSTOMER: &str = "by-customer";
@@ -159,6 +159,28 @@ impl DecideOrder {
     /// Notes where the payment of a pending order stands.
     pub async fn note_payment(&self, id: &OrderId, payment: &Payment, event: OrderEvent) -> Result<Decided, DataError> {
         self.change(id, Status::Pending, payment, event).await
+    }
+
+    /// Notes that money which came for a dead order went back.
+    pub async fn note_given_back(&self, id: &OrderId, event: OrderEvent) -> Result<(), DataError> {
+        let request = self.table.client().update_item().table_name(self.table.name());
+        let result = request
+            .set_key(Some(self.table.key(id.as_str())))
+            .update_expression(
+                "SET payment.#status = :refunded, events = list_append(events, :event), \
+                 version = version + :one, updated_at = :at",
+            )
+            .condition_expression("#status IN (:cancelled, :expired) AND payment.#status <> :refunded")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":refunded", attribute(&PaymentStatus::Refunded)?)
+            .expression_attribute_values(":cancelled", s(Status::Cancelled.as_str()))
+            .expression_attribute_values(":expired", s(Status::Expired.as_str()))
+            .expression_attribute_values(":at", attribute(&event.at)?)
+            .expression_attribute_values(":event", AttributeValue::L(vec![attribute(&event)?]))
+            .expression_attribute_values(":one", n(1))
+            .send()
+            .await;
+        written(result).map(|_| ())
     }
 
     /// Names other holds of a pending order, before its money is asked for, unless somebody else changed it since.

@@ -32,6 +32,8 @@ pub struct Config {
     pub staff_mail: String,
     /// The payment provider: `builtin`.
     pub payments: String,
+    /// Whether money is only set aside when an order is placed, and taken when its goods are shipped.
+    pub capture_later: bool,
     /// How long one attempt at the payment provider may take.
     pub payment_timeout: Duration,
     /// How long stock is held for an order whose payment is under way; at most 15 minutes, what an SQS timer can do.
@@ -88,6 +90,7 @@ impl Config {
             mail_from: need("OXCART_MAIL_FROM"),
             staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
+            capture_later: false,
             payment_timeout: Duration::from_secs(8),
             hold: kernel::limits::HOLD,
             done_marks: kernel::limits::DONE_MARKS,
@@ -115,6 +118,11 @@ impl Config {
         if config.payments != "builtin" {
             missing
                 .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has `builtin`", config.payments));
+        }
+        match some("OXCART_CAPTURE").as_deref() {
+            None | Some("now") => {}
+            Some("shipment") => config.capture_later = true,
+            Some(_) => missing.push("OXCART_CAPTURE must be `now` or `shipment`".into()),
         }
         if config.mail != "ses" && !config.mail.starts_with("folder:") {
             missing.push("OXCART_MAIL must be `ses` or `folder:PATH`".into());

@@ -153,6 +153,12 @@ pub struct Adjustment<'a> {
 }
 
 impl Counter {
+    /// A counter into which so much came at once.
+    #[must_use]
+    pub fn holding(received: i64) -> Self {
+        Self { received, available: received, ..Self::default() }
+    }
+
     /// Units in holds.
     #[must_use]
     pub fn held(&self) -> i64 {

@@ -278,10 +278,12 @@ fn order(
         shipping_method: "standard".into(),
         payment: Payment {
             status: payment,
-            intent_id: Some(payments::Charge::intent(&id).to_string()),
+            intent_id: Some(payments::builtin::intent_id(&id).to_string()),
             client_secret: None,
             decline_code: None,
             token: (payment != PaymentStatus::Succeeded).then(|| "pm_card_visa".to_owned()),
+            capture_later: false,
+            funds: (payment == PaymentStatus::Succeeded).then(|| kernel::counter::Counter::holding(3070)),
         },
         events: vec![OrderEvent { at: created, kind: "placed".into(), actor: customer()?.to_string(), detail: None }],
         created_at: created,

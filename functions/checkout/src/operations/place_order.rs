@@ -24,7 +24,6 @@ use orders::order::{Address, OrderEvent, number};
 use orders::table::{Decided, OpenOrder, Opened, Record};
 use orders::view::guest_token;
 use orders::{Order, OrderView, Payment, PaymentStatus, Status};
-use payments::Charge;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -78,6 +77,7 @@ struct Desk {
     secret: SigningSecret,
     hold_for: Duration,
     payment_timeout: Duration,
+    capture_later: bool,
 }
 
 impl Capability for Desk {
@@ -100,6 +100,7 @@ impl Capability for Desk {
             secret: SigningSecret::connect(platform)?,
             hold_for: platform.config().hold,
             payment_timeout: platform.config().payment_timeout,
+            capture_later: platform.config().capture_later,
         })
     }
 }
@@ -169,6 +170,7 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         outlook = desk.stock.outlook(&operation, &skus, &cx).await?;
     }
     let mut order = Order { admissions, attempt, ..pending(id, body, priced, operation.deadline, now, &cx) };
+    order.payment.capture_later = desk.capture_later;
     order.holds = match desk.stock.plan(&operation, &wanted(&order), &outlook, &cx).await {
         Ok(parts) => parts,
         // Another run of this very call has what is missing here; its order is then the answer.
@@ -268,10 +270,12 @@ fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Probl
 fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp, now: Timestamp, cx: &Cx) -> Order {
     let payment = Payment {
         status: PaymentStatus::Pending,
-        intent_id: Some(Charge::intent(&id).to_string()),
+        intent_id: None,
         client_secret: None,
         decline_code: None,
         token: Some(body.payment_token),
+        capture_later: false,
+        funds: None,
     };
     Order {
         number: number(&id),
@@ -496,7 +500,7 @@ impl Desk {
         }
         let limit = self.payment_timeout.min(cx.remaining().saturating_sub(AFTER_PAYMENT));
         let standing = match self.till.charge(&order, limit, cx).await {
-            Asked::Known(outcome) => self.till.settle(&order, &outcome, cx).await?,
+            Asked::Known(answer) => self.till.settle(&order, &answer, cx).await?,
             Asked::Unknown(reason) => self.till.note_unknown(&order, &reason, cx).await?,
         };
         self.answer(standing, cx).await

@@ -7,7 +7,7 @@ use kernel::OrderId;
 use lambda::{Consumer, Delivery, Fault, Function};
 use orders::Status;
 use orders::table::Record;
-use payments::Outcome;
+use payments::{Answer, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::till::{Asked, Till};
@@ -39,16 +39,16 @@ async fn handle(delivery: Delivery<Unsettled>, till: Till) -> Result<(), Fault> 
     if order.status != Status::Pending || order.expires_at <= cx.now() {
         return Ok(());
     }
-    let asked = match till.retrieve(&id).await {
+    let asked = match till.retrieve(&order).await {
         // It never heard of the payment: the first request was lost, so the same one is sent again.
-        Ok(Outcome::Missing) | Err(payments::ProviderError::Passing(_)) => {
+        Ok(Answer { outcome: Outcome::Missing, .. }) | Err(payments::ProviderError::Passing(_)) => {
             till.charge(&order, cx.remaining() / 2, cx).await
         }
-        Ok(outcome) => Asked::Known(outcome),
+        Ok(answer) => Asked::Known(answer),
         Err(error) => Asked::Unknown(error.to_string()),
     };
     match asked {
-        Asked::Known(outcome) => till.settle(&order, &outcome, cx).await.map(|_| ()).map_err(Fault::from),
+        Asked::Known(answer) => till.settle(&order, &answer, cx).await.map(|_| ()).map_err(Fault::from),
         Asked::Unknown(reason) => Err(Fault::Retry(back_off(delivery.receives), reason)),
     }
 }

@@ -10,6 +10,7 @@ use inventory::{CounterKey, Part};
 use kernel::OrderId;
 use kernel::audit::{Books, Record, Standing, Violation};
 use orders::{Order, Status};
+use payments::builtin::Stored;
 
 use super::Outcome;
 use super::world::World;
@@ -140,26 +141,36 @@ impl Watch {
         differs.collect()
     }
 
-    /// As many charges as paid orders, and of the same orders.
+    /// What the provider took less what it gave back is what each order says, and no order is paid without money.
     async fn money(&self) -> Vec<Violation> {
         let read = async {
             let orders = self.items(&orders::table::TABLE).await?;
             let intents = self.items(&payments::builtin::TABLE).await?;
-            Ok::<_, String>((orders, intents))
+            let orders = orders.into_iter().filter(|item| !item.contains_key("tombstone")).map(from_item);
+            let orders = orders.collect::<Result<Vec<Order>, _>>().map_err(|error| error.to_string())?;
+            let intents = intents.into_iter().map(from_item).collect::<Result<Vec<Stored>, _>>();
+            Ok::<_, String>((orders, intents.map_err(|error| error.to_string())?))
         };
         let (orders, intents) = match read.await {
             Ok(both) => both,
             Err(what) => return vec![Violation { invariant: "money", what }],
         };
-        let text = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-        let of = |items: &[Item], status: &str, name: &str| -> BTreeSet<String> {
-            let hit = items.iter().filter(|item| text(item, "status").as_deref() == Some(status));
-            hit.filter_map(|item| text(item, name)).collect()
-        };
-        let (paid, charged) = (of(&orders, "paid", "pk"), of(&intents, "succeeded", "order"));
-        let free = paid.difference(&charged).map(|order| format!("{order} is paid without a charge"));
-        let lost = charged.difference(&paid).map(|order| format!("{order} was charged and is not paid"));
-        free.chain(lost).map(|what| Violation { invariant: "money", what }).collect()
+        let mut books: BTreeMap<OrderId, (i64, i64)> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for order in orders {
+            let funds = order.payment.funds.as_ref();
+            let kept = funds.map_or(0, |funds| funds.received - funds.taken);
+            if order.status == Status::Paid && kept != order.totals.total.amount {
+                wrong.push(format!("{} is paid and has {kept} of {}", order.id, order.totals.total));
+            }
+            books.entry(order.id).or_default().0 = kept;
+        }
+        for intent in intents {
+            books.entry(intent.order).or_default().1 = intent.captured - intent.refunded;
+        }
+        let differ = books.into_iter().filter(|(_, (says, has))| says != has);
+        wrong.extend(differ.map(|(order, (says, has))| format!("{order} says {says}, the provider keeps {has}")));
+        wrong.into_iter().map(|what| Violation { invariant: "money", what }).collect()
     }
 }
 

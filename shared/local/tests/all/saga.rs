@@ -152,10 +152,15 @@ impl World {
         assert_eq!(counter.taken, sold, "{what}: units taken are units sold");
         assert!(orders.iter().all(|order| order.status != Status::Pending), "{what}: every order is decided");
         let intents = self.items(&payments::builtin::TABLE).await;
-        let taken = intents.iter().filter(|intent| intent["status"].as_s().unwrap() == "succeeded");
-        let charged: Vec<&String> = taken.map(|intent| intent["order"].as_s().unwrap()).collect();
+        let intents: Vec<payments::builtin::Stored> = intents.into_iter().map(|item| from_item(item).unwrap()).collect();
+        let charged: Vec<_> = intents.iter().filter(|intent| intent.captured > intent.refunded).collect();
         assert_eq!(charged.len(), paid.len(), "{what}: as many charges as paid orders");
-        assert!(charged.iter().all(|order| paid.contains_key(*order)), "{what}: money without an order");
+        for intent in charged {
+            let order = paid.get(intent.order.as_str()).unwrap_or_else(|| panic!("{what}: money without an order"));
+            let funds = order.payment.funds.as_ref().unwrap();
+            assert_eq!((intent.captured, intent.refunded), (funds.received, funds.taken), "{what}");
+            assert_eq!(funds.received, order.totals.total.amount, "{what}");
+        }
         paid.len()
     }
 }
