@@ -88,7 +88,7 @@ resource "aws_apigatewayv2_api" "this" {
       allow_origins  = cors_configuration.value
       allow_methods  = ["GET", "POST", "PUT", "PATCH", "DELETE"]
       allow_headers  = ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-correlation-id"]
-      expose_headers = ["etag", "last-modified", "location", "retry-after", "x-request-id"]
+      expose_headers = ["etag", "idempotency-replayed", "last-modified", "location", "retry-after", "x-request-id"]
       max_age        = 3600
     }
   }

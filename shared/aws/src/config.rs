@@ -6,6 +6,72 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
+/// The payment providers.
+const PAYMENTS: [&str; 2] = ["builtin", "stripe"];
+/// Stripe itself.
+const STRIPE_URL: &str = "https://api.stripe.com";
+
+/// Whether what is sent to an address cannot be read on the way: an API key goes there.
+fn private(url: &str) -> bool {
+    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let here = matches!(name, Some("127.0.0.1" | "localhost" | "[::1]"));
+    // Before an `@` stands a user's name, and the host behind it.
+    !url.contains('@') && (here || url.starts_with("https://"))
+}
+
+/// So many within so long; none at all is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub most: u32,
+    /// Within how long.
+    pub window: Duration,
+}
+
+impl Limit {
+    const fn of(most: u32, seconds: u64) -> Self {
+        Self { most, window: Duration::from_secs(seconds) }
+    }
+
+    /// Reads `5/3600`, five within an hour; `off` is no limit.
+    fn parse(text: &str) -> Option<Self> {
+        if text == "off" {
+            return Some(Self::of(0, 60));
+        }
+        let (most, seconds) = text.split_once('/')?;
+        let (most, seconds) = (most.parse().ok()?, seconds.parse().ok()?);
+        ((1..=100_000).contains(&most) && (60..=7 * 86_400).contains(&seconds)).then_some(Self::of(most, seconds))
+    }
+}
+
+/// How many payments may be refused before the next attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptLimits {
+    /// From one cart.
+    pub cart: Limit,
+    /// By one account.
+    pub account: Limit,
+    /// By guests with one e-mail address.
+    pub email: Limit,
+    /// By guests to one address.
+    pub address: Limit,
+    /// With one payment method.
+    pub method: Limit,
+}
+
+impl Default for AttemptLimits {
+    fn default() -> Self {
+        Self {
+            cart: Limit::of(5, 3600),
+            account: Limit::of(10, 3600),
+            email: Limit::of(10, 3600),
+            address: Limit::of(20, 3600),
+            method: Limit::of(3, 86_400),
+        }
+    }
+}
+
 /// Everything a function is told from outside.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -30,8 +96,10 @@ pub struct Config {
     pub mail_from: String,
     /// Where mail to staff goes; the sender itself when it is not said.
     pub staff_mail: String,
-    /// The payment provider: `builtin`.
+    /// The payment provider: `builtin` or `stripe`.
     pub payments: String,
+    /// Where Stripe's API is, without a slash at the end.
+    pub stripe_url: String,
     /// Whether money is only set aside when an order is placed, and taken when its goods are shipped.
     pub capture_later: bool,
     /// How long one attempt at the payment provider may take.
@@ -40,6 +108,8 @@ pub struct Config {
     pub hold: Duration,
     /// How many marks of finished operations a stock counter carries before it is pruned.
     pub done_marks: usize,
+    /// How many payments may be refused before the next attempt is.
+    pub attempts: AttemptLimits,
     /// The function's own name.
     pub function: String,
     /// Where AWS is, when it is not AWS (an emulator, or the embedded engine of another process).
@@ -90,10 +160,12 @@ impl Config {
             mail_from: need("OXCART_MAIL_FROM"),
             staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
+            stripe_url: some("OXCART_STRIPE_URL").unwrap_or_else(|| STRIPE_URL.into()),
             capture_later: false,
             payment_timeout: Duration::from_secs(8),
             hold: kernel::limits::HOLD,
             done_marks: kernel::limits::DONE_MARKS,
+            attempts: AttemptLimits::default(),
             function: need("OXCART_FUNCTION"),
             endpoint_url: some("AWS_ENDPOINT_URL"),
             credentials: None,
@@ -115,9 +187,30 @@ impl Config {
         if let Some(marks) = number("OXCART_DONE_MARKS", 1..=1000) {
             config.done_marks = usize::try_from(marks).unwrap_or(kernel::limits::DONE_MARKS);
         }
-        if config.payments != "builtin" {
+        let attempts = &mut config.attempts;
+        for (name, limit) in [
+            ("OXCART_ATTEMPTS_CART", &mut attempts.cart),
+            ("OXCART_ATTEMPTS_ACCOUNT", &mut attempts.account),
+            ("OXCART_ATTEMPTS_EMAIL", &mut attempts.email),
+            ("OXCART_ATTEMPTS_ADDRESS", &mut attempts.address),
+            ("OXCART_ATTEMPTS_METHOD", &mut attempts.method),
+        ] {
+            match some(name).map(|text| Limit::parse(&text)) {
+                None => {}
+                Some(Some(said)) => *limit = said,
+                Some(None) => {
+                    missing.push(format!("{name} must be `off` or as in `5/3600`: 1 to 100000 within 60 to 604800 seconds"));
+                }
+            }
+        }
+        if !PAYMENTS.contains(&config.payments.as_str()) {
+            let known = PAYMENTS.map(|name| format!("`{name}`")).join(" and ");
             missing
-                .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has `builtin`", config.payments));
+                .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has {known}", config.payments));
+        }
+        config.stripe_url.truncate(config.stripe_url.trim_end_matches('/').len());
+        if !private(&config.stripe_url) {
+            missing.push("OXCART_STRIPE_URL must start with https://; http:// is for this machine only".into());
         }
         match some("OXCART_CAPTURE").as_deref() {
             None | Some("now") => {}
@@ -158,5 +251,39 @@ mod tests {
             assert!(message.contains(name), "{name} in {message}");
         }
         assert!(!message.contains("OXCART_STAGE"));
+    }
+
+    #[test]
+    fn limits_are_read_or_refused() {
+        assert_eq!(Limit::parse("5/3600"), Some(Limit::of(5, 3600)));
+        assert_eq!(Limit::parse("off").map(|limit| limit.most), Some(0));
+        for bad in ["", "5", "0/3600", "5/59", "5/604801", "-1/60", "5/60/7", "five/60", "100001/60"] {
+            assert_eq!(Limit::parse(bad), None, "{bad}");
+        }
+        let vars = |text: &str| BTreeMap::from([("OXCART_ATTEMPTS_CART".to_owned(), text.to_owned())]);
+        assert!(Config::from_vars(&vars("5")).unwrap_err().to_string().contains("OXCART_ATTEMPTS_CART must"));
+        assert!(!Config::from_vars(&vars("off")).unwrap_err().to_string().contains("ATTEMPTS"));
+    }
+
+    #[test]
+    fn a_key_is_not_sent_in_the_clear() {
+        for good in ["https://api.stripe.com", "http://127.0.0.1:8420", "http://localhost", "http://[::1]:9/x"] {
+            assert!(private(good), "{good}");
+        }
+        for bad in
+            ["http://api.stripe.com", "http://127.0.0.1.example.com", "http://127.0.0.1:1@example.com", "", "ftp://x"]
+        {
+            assert!(!private(bad), "{bad}");
+        }
+        let vars = |url: &str, payments: &str| {
+            BTreeMap::from([
+                ("OXCART_STRIPE_URL".to_owned(), url.to_owned()),
+                ("OXCART_PAYMENTS".into(), payments.into()),
+            ])
+        };
+        let message = Config::from_vars(&vars("http://api.stripe.com", "cash")).unwrap_err().to_string();
+        assert!(message.contains("OXCART_STRIPE_URL must") && message.contains("no provider `cash`"), "{message}");
+        let message = Config::from_vars(&vars("https://api.stripe.com/", "stripe")).unwrap_err().to_string();
+        assert!(!message.contains("STRIPE") && !message.contains("PAYMENTS"), "{message}");
     }
 }

@@ -11,12 +11,12 @@ pub mod keys;
 pub mod platform;
 pub mod queue;
 pub mod table;
-mod tls;
+pub mod tls;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{Config, ConfigError};
+pub use config::{AttemptLimits, Config, ConfigError, Limit};
 pub use grants::{Capability, Grant, Resource};
-pub use keys::{KeySpec, SecretSpec, Signer, SigningSecret};
+pub use keys::{KeySpec, LiveSecret, SecretSpec, Signer, SigningSecret};
 pub use platform::{LogSink, Platform};
 pub use queue::{Message, Queue, QueueSpec};
 pub use table::{DataError, IndexSpec, Item, Table, TableSpec};

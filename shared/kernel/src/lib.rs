@@ -5,6 +5,7 @@
 //! It must never do I/O, read a clock, or touch a float.
 
 pub mod audit;
+pub mod card;
 pub mod counter;
 pub mod cursor;
 pub mod id;

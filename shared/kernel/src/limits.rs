@@ -43,6 +43,10 @@ pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
 pub const STOCK_QUANTITY: u32 = 1_000_000;
 /// How long an `Idempotency-Key` may be, in characters.
 pub const KEY_CHARS: usize = 255;
+/// How long the answer to a call with an `Idempotency-Key` is kept, to be given again.
+pub const KEPT_ANSWER: Duration = Duration::from_secs(24 * 3600);
+/// The largest body of such an answer, in bytes as it is kept; of a larger one only that it was given.
+pub const KEPT_BODY: usize = 256 * 1024;
 /// How long stock is held for an order whose payment is under way.
 pub const HOLD: Duration = Duration::from_secs(10 * 60);
 /// The most holds on one counter: the item must stay small, for write units count the whole of it.
@@ -83,6 +87,7 @@ pub const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 // DynamoDB: an item is at most 400 KB, a transaction at most 100 actions, a batch read at most 100 keys.
 const _: () = assert!(PRODUCT_BYTES < 400 * 1024);
 const _: () = assert!(HOLDS_PER_COUNTER * 100 < 400 * 1024);
+const _: () = assert!(KEPT_BODY + 8 * 1024 < 400 * 1024);
 // create-product: the product, its slug, its category leaf, a listing row per level and the root, and its SKUs;
 // update-product may remove as many rows as it adds.
 const _: () = assert!(VARIANTS + 4 + 2 * (CATEGORY_DEPTH + 1) <= 100);

@@ -62,6 +62,8 @@ pub mod code {
         KEY_MISSING = "idempotency-key-missing" 400 Caller false "An Idempotency-Key header is required";
         /// The `Idempotency-Key` was used with another body.
         KEY_REUSED = "idempotency-key-reused" 422 Caller false "The Idempotency-Key was used with another request";
+        /// The body carries something like the number of a payment card.
+        CARD_NUMBER = "card-number-refused" 422 Caller false "Card numbers are not accepted";
         /// No token, or one that is not valid.
         UNAUTHENTICATED = "unauthenticated" 401 Caller false "A valid access token is required";
         /// E-mail and password do not match.
@@ -132,6 +134,8 @@ pub mod code {
         ADMISSION_NOT_NEEDED = "admission-not-needed" 409 Caller false "The item is sold without admission";
         /// The order was decided already.
         ORDER_DECIDED = "order-decided" 409 Caller false "The order was decided already";
+        /// A webhook that the payment provider did not sign, or signed too long ago.
+        WEBHOOK_SIGNATURE = "webhook-signature" 400 Caller false "The webhook's signature is not valid";
         /// The payment was refused.
         PAYMENT_DECLINED = "payment-declined" 402 Caller false "The payment was declined";
         /// We do not ship there, or not this way.
@@ -142,6 +146,8 @@ pub mod code {
         UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type" 415 Caller false "The media type is not supported";
         /// More requests than allowed.
         TOO_MANY_REQUESTS = "too-many-requests" 429 Caller true "Too many requests";
+        /// Too many payments were refused from this cart, person, address or payment method.
+        TOO_MANY_ATTEMPTS = "too-many-attempts" 429 Caller true "Too many payments were refused";
         /// A bug of ours.
         INTERNAL = "internal" 500 Ours false "Something went wrong on our side";
         /// The database throttled or failed for a moment.

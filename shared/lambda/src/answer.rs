@@ -5,13 +5,36 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use kernel::problem::Problem;
+use kernel::Code;
+use kernel::problem::{Internal, Problem};
 use lambda_http::Body;
 use serde_json::{Map, Value};
 
 use crate::call::Cx;
 use crate::function::{Cache, Documented, Route};
 use crate::reply::Reply;
+use crate::telemetry::Outcome;
+
+/// An answer but for what belongs to the one request: ids, compression.
+pub(crate) struct Answered {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Option<String>,
+    /// The kind of problem, when it is one.
+    pub refused: Option<&'static Code>,
+    /// What only the log may read.
+    pub internal: Option<Internal>,
+}
+
+impl Answered {
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            status: self.status.as_u16(),
+            code: self.refused.map(|code| code.name),
+            internal: self.internal.as_ref().map(|internal| internal.for_log().to_owned()),
+        }
+    }
+}
 
 /// A body smaller than this is not worth compressing.
 const COMPRESS_BYTES: usize = 1024;
@@ -96,17 +119,18 @@ fn sparse(body: Value, names: &[&str]) -> Value {
     }
 }
 
-/// The HTTP answer.
-pub(crate) fn response(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -> Response<Body> {
+/// A reply or a problem as status, headers and text.
+pub(crate) fn answered(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -> Answered {
     let mut headers = HeaderMap::new();
-    let (status, body) = match result {
+    match result {
         Ok(reply) => {
             headers.extend(reply.headers);
             headers.entry(header::CACHE_CONTROL).or_insert_with(|| value(&route.cache.header()));
             if reply.body.is_some() {
                 headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             }
-            (reply.status, reply.body.map(|body| body.to_string()))
+            let body = reply.body.map(|body| body.to_string());
+            Answered { status: reply.status, headers, body, refused: None, internal: None }
         }
         Err(problem) => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -118,9 +142,15 @@ pub(crate) fn response(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             let status = StatusCode::from_u16(problem.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, Some(problem.document(cx.request_id()).to_string()))
+            let body = Some(problem.document(cx.request_id()).to_string());
+            Answered { status, headers, body, refused: Some(problem.code), internal: problem.internal }
         }
-    };
+    }
+}
+
+/// The HTTP answer.
+pub(crate) fn response(answered: Answered, cx: &Cx) -> Response<Body> {
+    let Answered { status, mut headers, body, .. } = answered;
     headers.insert("x-request-id", value(cx.request_id()));
     headers.insert("x-correlation-id", value(cx.correlation_id()));
     let body = match body {

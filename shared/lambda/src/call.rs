@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::idempotency::Asked;
+
 /// No parameters, no body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Nothing {}
@@ -66,7 +68,10 @@ pub(crate) struct Inner {
     pub key: Option<String>,
     pub if_match: Option<IfMatch>,
     pub fingerprint: String,
+    pub asked: Option<Asked>,
     pub headers: http::HeaderMap,
+    /// The body as it came, on a route that declares no shape for it.
+    pub body: Vec<u8>,
     pub fields: Option<String>,
     pub notes: Mutex<Notes>,
 }
@@ -96,7 +101,9 @@ impl Cx {
             key: None,
             if_match: None,
             fingerprint: String::new(),
+            asked: None,
             headers: http::HeaderMap::new(),
+            body: Vec::new(),
             fields: None,
             notes: Mutex::default(),
         })
@@ -183,10 +190,26 @@ impl Cx {
         self.0.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The body byte for byte, on a route that declares no shape for it: what a sender's signature is over.
+    #[must_use]
+    pub fn raw_body(&self) -> &[u8] {
+        &self.0.body
+    }
+
     /// How long the function may still run.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.deadline.since(self.now())
+    }
+
+    /// When the function is ended.
+    pub(crate) fn deadline(&self) -> Timestamp {
+        self.0.deadline
+    }
+
+    /// What the call is known by among those with a key.
+    pub(crate) fn asked(&self) -> Option<&Asked> {
+        self.0.asked.as_ref()
     }
 
     /// Waits.

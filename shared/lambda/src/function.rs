@@ -79,6 +79,8 @@ pub struct Route {
     pub body_bytes: usize,
     /// What an `Idempotency-Key` means here.
     pub idempotency: Idempotency,
+    /// Whether a body that carries something like the number of a payment card is refused.
+    pub refuses_cards: bool,
     /// Whether `If-Match` must be sent.
     pub if_match_required: bool,
     /// Who may keep the answer, and how long.
@@ -126,17 +128,53 @@ impl Auth {
     pub const CHANNEL: Self = Self::Scopes(&["channel", "admin"]);
     /// Staff that looks after orders.
     pub const STAFF_ORDERS: Self = Self::Scopes(&["staff:orders", "admin"]);
+
+    /// Whether shoppers call it, with what they typed: guests, or customers.
+    #[must_use]
+    pub fn is_for_shoppers(self) -> bool {
+        match self {
+            Self::Anyone | Self::Optional => true,
+            Self::Scopes(scopes) => scopes.contains(&"customer"),
+        }
+    }
 }
 
 /// What an `Idempotency-Key` header means on a route.
+///
+/// Either way the handler must bear being run twice for one key: see [`crate::Cx::seed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
     /// The call is idempotent by itself; the header is ignored.
     Inherent,
-    /// With the header, a repeated call returns what the first one did.
+    /// With the header, a repeated call gets the first one's answer, which is kept for a day: nothing secret may be in it.
     Accepted,
-    /// The header must be sent.
+    /// The same, and the header must be sent.
     Required,
+    /// With the header, the handler finds the record that the first call made (its id comes from the key), refuses another
+    /// request with the same key, and answers what stands now. Nothing is kept beside the record.
+    Derived,
+    /// The same, and the header must be sent.
+    DerivedRequired,
+}
+
+impl Idempotency {
+    /// Whether the header means anything.
+    #[must_use]
+    pub const fn is_honoured(self) -> bool {
+        !matches!(self, Self::Inherent)
+    }
+
+    /// Whether the header must be sent.
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        matches!(self, Self::Required | Self::DerivedRequired)
+    }
+
+    /// Whether answers are kept and given again.
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        matches!(self, Self::Accepted | Self::Required)
+    }
 }
 
 /// Who may keep an answer.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use aws::Capability;
 use kernel::limits::BODY_BYTES;
-use kernel::problem::Place;
+use kernel::problem::{Place, code};
 use kernel::shape::Shape;
-use kernel::{Code, FieldError, Problem};
+use kernel::{Code, FieldError, Problem, card};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::call::{Call, Cx, Nothing};
 use crate::function::{Auth, Cache, Documented, Function, Idempotency, Route, Throttle, Trigger};
-use crate::pipeline::{self, Endpoint, Raw};
+use crate::idempotency::{KEEPING, Keeping};
+use crate::pipeline::{self, Endpoint, Raw, Work};
 use crate::reply::Reply;
 
 /// An HTTP function under declaration.
@@ -22,6 +23,7 @@ pub struct Http {
     name: &'static str,
     summary: &'static str,
     route: Route,
+    keeping: Option<Keeping>,
 }
 
 impl Http {
@@ -30,10 +32,12 @@ impl Http {
         Self {
             name,
             summary: "",
+            keeping: None,
             route: Route {
                 auth: Auth::Anyone,
                 body_bytes: BODY_BYTES,
-                idempotency: if method == http::Method::POST { Idempotency::Accepted } else { Idempotency::Inherent },
+                idempotency: Idempotency::Inherent,
+                refuses_cards: false,
                 if_match_required: false,
                 cache: if safe { Cache::Private } else { Cache::NoStore },
                 throttle: if safe { Throttle::Read } else { Throttle::Write },
@@ -53,7 +57,7 @@ impl Http {
     /// A POST; it accepts an `Idempotency-Key` unless told otherwise.
     #[must_use]
     pub fn post(name: &'static str, path: &'static str) -> Self {
-        Self::new(http::Method::POST, name, path)
+        Self::new(http::Method::POST, name, path).idempotency(Idempotency::Accepted)
     }
 
     /// A PUT.
@@ -62,10 +66,10 @@ impl Http {
         Self::new(http::Method::PUT, name, path)
     }
 
-    /// A PATCH.
+    /// A PATCH; it accepts an `Idempotency-Key` unless told otherwise.
     #[must_use]
     pub fn patch(name: &'static str, path: &'static str) -> Self {
-        Self::new(http::Method::PATCH, name, path)
+        Self::new(http::Method::PATCH, name, path).idempotency(Idempotency::Accepted)
     }
 
     /// A DELETE.
@@ -99,6 +103,7 @@ impl Http {
     #[must_use]
     pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
         self.route.idempotency = idempotency;
+        self.keeping = idempotency.is_kept().then_some(KEEPING);
         self
     }
 
@@ -161,17 +166,21 @@ impl Http {
         self.route.documented.path = shapes.path.as_ref().map(|shape| shape.schema().clone());
         self.route.documented.query = shapes.query.as_ref().map(|shape| shape.schema().clone());
         self.route.documented.body = shapes.body.as_ref().map(|shape| shape.schema().clone());
-        let route = Arc::new(self.route.clone());
+        self.route.refuses_cards = shapes.body.is_some() && self.route.auth.is_for_shoppers();
+        let (route, keeping) = (Arc::new(self.route.clone()), self.keeping);
         let connect = move |platform: &aws::Platform| {
             let capabilities = C::connect(platform)?;
-            let shapes = shapes.clone();
+            let (shapes, refuses_cards) = (shapes.clone(), route.refuses_cards);
             let endpoint: Endpoint = Arc::new(move |raw, cx| {
-                let call = shapes.parse(raw, cx);
+                let call = shapes.parse(raw, cx, refuses_cards)?;
                 let capabilities = capabilities.clone();
-                Box::pin(async move { handler(call?, capabilities).await })
+                let work: Work = Box::pin(async move { handler(call, capabilities).await });
+                Ok(work)
             });
-            pipeline::invoke(platform.clone(), route.clone(), endpoint)
+            let keeper = keeping.map(|keeping| (keeping.connect)(platform, route.clone())).transpose()?;
+            pipeline::invoke(platform.clone(), route.clone(), endpoint, keeper)
         };
+        let kept = self.keeping.map(|keeping| (keeping.grants)()).unwrap_or_default();
         Function {
             name: self.name,
             binary: self.name,
@@ -179,7 +188,7 @@ impl Http {
             trigger: Trigger::Http(Box::new(self.route)),
             memory_mb: 512,
             timeout_s: 10,
-            grants: aws::grants::union(C::grants()),
+            grants: aws::grants::union(C::grants().into_iter().chain(kept)),
             alarms: Vec::new(),
             connect: Arc::new(connect),
         }
@@ -206,6 +215,21 @@ fn nothing<T: DeserializeOwned>() -> Result<T, Vec<FieldError>> {
     serde_json::from_value(Value::Object(serde_json::Map::new())).map_err(|_| Vec::new())
 }
 
+/// Card numbers are the payment provider's business: a body that carries one is refused before anything else reads it, and
+/// the answer says where it stood and nothing of it.
+fn no_card_numbers(body: &Value, cx: &Cx) -> Result<(), Problem> {
+    let places = card::places(body);
+    let Some(first) = places.first().cloned() else { return Ok(()) };
+    cx.count("CardNumbersRefused", 1);
+    let error = |pointer| FieldError {
+        place: Place::Body,
+        pointer,
+        detail: "looks like the number of a payment card; send the token that the payment provider gave for it".into(),
+    };
+    let detail = format!("{first} looks like the number of a payment card; nothing of it was stored");
+    Err(Problem { errors: places.into_iter().map(error).collect(), ..Problem::new(code::CARD_NUMBER, detail) })
+}
+
 fn borrowed(pairs: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
@@ -221,7 +245,7 @@ where
     }
 
     /// Reads all three parts and reports everything that is wrong with any of them.
-    fn parse(&self, raw: Raw, cx: Cx) -> Result<Call<P, Q, B>, Problem> {
+    fn parse(&self, raw: Raw, cx: Cx, refuses_cards: bool) -> Result<Call<P, Q, B>, Problem> {
         let path = self.path.as_ref().map_or_else(nothing, |shape| shape.read_pairs(borrowed(&raw.path)));
         let query = self.query.as_ref().map_or_else(nothing, |shape| shape.read_pairs(borrowed(&raw.query)));
         let body = match &self.body {
@@ -230,7 +254,13 @@ where
             Some(shape) if raw.body.is_empty() && all_optional(shape.schema()) => {
                 shape.read(Value::Object(serde_json::Map::new()))
             }
-            Some(shape) => shape.read(raw.json()?),
+            Some(shape) => {
+                let body = raw.json()?;
+                if refuses_cards {
+                    no_card_numbers(&body, &cx)?;
+                }
+                shape.read(body)
+            }
         };
         match (path, query, body) {
             (Ok(path), Ok(query), Ok(body)) => Ok(Call { path, query, body, cx }),

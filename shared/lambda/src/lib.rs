@@ -12,6 +12,7 @@ mod consumer;
 mod event;
 mod function;
 mod http;
+mod idempotency;
 mod pipeline;
 mod reply;
 mod serve;
@@ -26,5 +27,6 @@ pub use function::{
     Alarm, Auth, BoxError, Cache, Documented, Function, Idempotency, Route, Running, Throttle, Trigger, event_context,
 };
 pub use http::Http;
+pub use idempotency::TABLE as ANSWERS;
 pub use reply::{Page, Reply};
 pub use serve::serve;

@@ -12,21 +12,24 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, Method, header};
 use kernel::limits::KEY_CHARS;
 use kernel::problem::{FieldError, Place, code};
-use kernel::{Problem, Timestamp, UserId};
+use kernel::{Problem, Timestamp, UserId, card};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Body, RequestExt as _, Response, service_fn};
 use lambda_runtime::{Context, LambdaEvent, Service as _};
 use serde_json::Value;
 
-use crate::answer;
+use crate::answer::{self, Answered};
 use crate::call::{Caller, Cx, IfMatch, Inner};
-use crate::function::{Auth, BoxError, Idempotency, Invoke, Route};
+use crate::function::{Auth, BoxError, Invoke, Route};
+use crate::idempotency::{Asked, Keeper};
 use crate::reply::Reply;
-use crate::telemetry::{self, Outcome};
+use crate::telemetry;
 use crate::token::Verifier;
 
 /// Time kept back from the deadline, for the answer itself.
 const MARGIN: Duration = Duration::from_millis(150);
+/// The same where the answer is to be kept besides.
+const KEEPING_MARGIN: Duration = Duration::from_millis(400);
 
 /// The unparsed parts of a request.
 pub(crate) struct Raw {
@@ -52,21 +55,30 @@ impl Raw {
     }
 }
 
-/// What a handler became: it takes the raw request and does the rest.
-pub(crate) type Endpoint = Arc<dyn Fn(Raw, Cx) -> BoxFuture<'static, Result<Reply, Problem>> + Send + Sync>;
+/// What a handler became: it reads the raw request, and gives the work that is then to be done.
+pub(crate) type Endpoint = Arc<dyn Fn(Raw, Cx) -> Result<Work, Problem> + Send + Sync>;
+
+/// A handler about to run.
+pub(crate) type Work = BoxFuture<'static, Result<Reply, Problem>>;
 
 /// What one HTTP function needs on every invocation.
 struct Served {
     platform: Platform,
     route: Arc<Route>,
     endpoint: Endpoint,
+    keeper: Option<Keeper>,
     verifier: Option<Verifier>,
     fields: Vec<String>,
     cold: Mutex<bool>,
 }
 
 /// Wraps an endpoint into an invocation: event JSON in, answer JSON out.
-pub(crate) fn invoke(platform: Platform, route: Arc<Route>, endpoint: Endpoint) -> Result<Invoke, ConfigError> {
+pub(crate) fn invoke(
+    platform: Platform,
+    route: Arc<Route>,
+    endpoint: Endpoint,
+    keeper: Option<Keeper>,
+) -> Result<Invoke, ConfigError> {
     let config = platform.config();
     let verifier = match (&route.auth, &config.jwt_public_key) {
         (Auth::Optional, Some(pem)) => {
@@ -77,7 +89,7 @@ pub(crate) fn invoke(platform: Platform, route: Arc<Route>, endpoint: Endpoint) 
         _ => None,
     };
     let fields = answer::field_names(&route.documented);
-    let served = Arc::new(Served { platform, route, endpoint, verifier, fields, cold: Mutex::new(true) });
+    let served = Arc::new(Served { platform, route, endpoint, keeper, verifier, fields, cold: Mutex::new(true) });
     Ok(Arc::new(move |event, context| {
         let served = served.clone();
         let work: BoxFuture<'static, Result<String, BoxError>> = Box::pin(async move {
@@ -95,23 +107,26 @@ pub(crate) fn invoke(platform: Platform, route: Arc<Route>, endpoint: Endpoint) 
 }
 
 impl Served {
-    async fn answer(&self, request: lambda_http::Request) -> Response<Body> {
+    async fn answer(self: Arc<Self>, request: lambda_http::Request) -> Response<Body> {
         let started = self.platform.clock().now();
         let context = request.lambda_context_ref().cloned().unwrap_or_default();
-        let method = request.method().clone();
         let (cx, raw, refused) = self.open(request, &context, started);
-        let result = match refused {
+        let work = match refused {
             Some(problem) => Err(problem),
-            None => self.run(raw, &cx).await,
+            None => (self.endpoint)(raw, cx.clone()),
         };
-        let result = result.and_then(|reply| answer::shaped(reply, &cx, &self.fields, method == Method::GET));
-        let outcome = match &result {
-            Ok(reply) => Outcome { status: reply.status.as_u16(), code: None, internal: None },
-            Err(problem) => Outcome::of(problem),
+        let answered = match work {
+            Err(problem) => answer::answered(Err(problem), &cx, &self.route),
+            Ok(work) => {
+                let run: BoxFuture<'static, Answered> = Box::pin(self.clone().run(work, cx.clone()));
+                match (&self.keeper, cx.asked().cloned()) {
+                    (Some(keeper), Some(asked)) => keeper(asked, cx.clone(), run).await,
+                    _ => run.await,
+                }
+            }
         };
-        let response = answer::response(result, &cx, &self.route);
-        self.report(&cx, &context, &outcome);
-        response
+        self.report(&cx, &context, &answered);
+        answer::response(answered, &cx)
     }
 
     /// Takes the request apart and checks what does not depend on the handler.
@@ -143,6 +158,10 @@ impl Served {
         };
         let correlation = raw.headers.get("x-correlation-id").and_then(|value| value.to_str().ok());
         let correlation = correlation.filter(|text| text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic()));
+        let correlation = correlation.filter(|text| !card::found(text));
+        let fingerprint = self.fingerprint(&raw);
+        let asked = key.as_ref().filter(|_| self.keeper.is_some());
+        let asked = asked.map(|key| self.asked(&raw, caller.as_ref(), key, &fingerprint));
         let cx = Cx::new(Inner {
             platform: self.platform.clone(),
             request_id: context.request_id.clone(),
@@ -152,8 +171,10 @@ impl Served {
             caller,
             key,
             if_match,
-            fingerprint: self.fingerprint(&raw),
+            fingerprint,
+            asked,
             headers: raw.headers.clone(),
+            body: if self.route.documented.body.is_none() { raw.body.clone() } else { Vec::new() },
             fields: raw.query.iter().find(|(name, _)| name == "fields").map(|(_, value)| value.clone()),
             notes: Mutex::default(),
         });
@@ -193,7 +214,7 @@ impl Served {
     }
 
     fn key(&self, headers: &HeaderMap) -> Result<Option<String>, Problem> {
-        if self.route.idempotency == Idempotency::Inherent {
+        if !self.route.idempotency.is_honoured() {
             return Ok(None);
         }
         let wrong = |detail: &str| {
@@ -201,7 +222,7 @@ impl Served {
             Err(Problem::invalid(vec![error]))
         };
         let Some(value) = headers.get("idempotency-key") else {
-            if self.route.idempotency == Idempotency::Required {
+            if self.route.idempotency.is_required() {
                 let detail =
                     "send an Idempotency-Key header with a fresh random value, and the same one on every retry";
                 return Err(Problem::new(code::KEY_MISSING, detail));
@@ -240,21 +261,38 @@ impl Served {
         kernel::id::fingerprint(&[self.route.path.as_bytes(), path.join("/").as_bytes(), &body])
     }
 
-    async fn run(&self, raw: Raw, cx: &Cx) -> Result<Reply, Problem> {
-        let work = AssertUnwindSafe((self.endpoint)(raw, cx.clone())).catch_unwind();
-        let limit = cx.remaining().saturating_sub(MARGIN);
-        match cx.within(limit, work).await {
+    /// What a key is known by. It belongs to the account that sent it. Guests have none: theirs belongs to the path, which
+    /// names what they act on (a cart, an order) by an id that others do not know.
+    fn asked(&self, raw: &Raw, caller: Option<&Caller>, key: &str, fingerprint: &str) -> Asked {
+        let path: Vec<&str> = raw.path.iter().map(|(_, value)| value.as_str()).collect();
+        let scope = caller.map_or_else(|| format!("guest/{}", path.join("/")), |caller| caller.id.to_string());
+        let function = self.platform.config().function.as_bytes();
+        let query: Vec<String> = raw.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let if_match = raw.headers.get(header::IF_MATCH).map(|value| value.as_bytes()).unwrap_or_default();
+        Asked {
+            id: kernel::id::fingerprint(&[function, scope.as_bytes(), key.as_bytes()]),
+            fingerprint: kernel::id::fingerprint(&[fingerprint.as_bytes(), query.join("&").as_bytes(), if_match]),
+        }
+    }
+
+    async fn run(self: Arc<Self>, work: Work, cx: Cx) -> Answered {
+        let margin = if cx.asked().is_some() { KEEPING_MARGIN } else { MARGIN };
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let result = match cx.within(cx.remaining().saturating_sub(margin), work).await {
             Some(Ok(result)) => result,
             Some(Err(panic)) => Err(Problem::internal(format!("panic: {}", telemetry::panic_text(panic.as_ref())))),
             None => Err(Problem::new(code::TIMED_OUT, "what was begun is finished or undone by itself; ask again")
                 .retry_after(1)),
-        }
+        };
+        let read = self.route.method == Method::GET;
+        let result = result.and_then(|reply| answer::shaped(reply, &cx, &self.fields, read));
+        answer::answered(result, &cx, &self.route)
     }
 
-    fn report(&self, cx: &Cx, context: &Context, outcome: &Outcome) {
+    fn report(&self, cx: &Cx, context: &Context, answered: &Answered) {
         let cold = std::mem::take(&mut *self.cold.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let route = format!("{} {}", self.route.method, self.route.path);
-        telemetry::report(cx, context, &route, cold, outcome);
+        telemetry::report(cx, context, &route, cold, &answered.outcome());
     }
 }
 

@@ -1,10 +1,11 @@
 //! One wide log line and one EMF metrics document for each invocation, on standard output, where CloudWatch reads both.
-//! Bodies, headers, addresses, tokens and keys are never logged.
+//! Bodies, headers, addresses, tokens and keys are never logged; what looks like the number of a card is masked wherever a
+//! note or an error carries it.
 
 use std::any::Any;
 use std::sync::PoisonError;
 
-use kernel::Problem;
+use kernel::card;
 use lambda_runtime::Context;
 use serde_json::{Map, Value, json};
 
@@ -15,16 +16,6 @@ pub(crate) struct Outcome {
     pub status: u16,
     pub code: Option<&'static str>,
     pub internal: Option<String>,
-}
-
-impl Outcome {
-    pub fn of(problem: &Problem) -> Self {
-        Self {
-            status: problem.code.status,
-            code: Some(problem.code.name),
-            internal: problem.internal.as_ref().map(|internal| internal.for_log().to_owned()),
-        }
-    }
 }
 
 /// What a panic said.
@@ -47,6 +38,7 @@ pub(crate) fn report(cx: &Cx, context: &Context, what: &str, cold: bool, outcome
     };
     let mut line = Map::new();
     line.append(&mut notes.fields);
+    line.values_mut().for_each(mask);
     let fields = [
         ("time", Value::from(now.to_string())),
         ("level", Value::from(level)),
@@ -64,7 +56,7 @@ pub(crate) fn report(cx: &Cx, context: &Context, what: &str, cold: bool, outcome
         ("trace_id", context.xray_trace_id.clone()),
         ("caller", cx.caller().map(|caller| caller.id.to_string())),
         ("code", outcome.code.map(str::to_owned)),
-        ("error", outcome.internal.clone()),
+        ("error", outcome.internal.as_deref().map(|text| card::masked(text).into_owned())),
     ];
     line.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))));
     inner.platform.log().line(&Value::Object(line).to_string());
@@ -74,6 +66,16 @@ pub(crate) fn report(cx: &Cx, context: &Context, what: &str, cold: bool, outcome
     metrics.append(&mut notes.metrics);
     let name = format!("{}-{}", config.prefix, config.function);
     inner.platform.log().line(&emf(&name, now.millis(), &metrics).to_string());
+}
+
+/// Takes the numbers of cards out of what was noted.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) if card::found(text) => *text = card::masked(text).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        _ => {}
+    }
 }
 
 /// A document in CloudWatch's embedded metric format, by the dimension that AWS/Lambda has too: the deployed name.

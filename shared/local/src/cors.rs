@@ -50,7 +50,7 @@ impl Cors {
     pub fn allow(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
         let Some(allowed) = origin.and_then(|origin| self.allowed(origin)) else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        let exposed = "etag,last-modified,location,retry-after,x-request-id";
+        let exposed = "etag,idempotency-replayed,last-modified,location,retry-after,x-request-id";
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
         headers.append(header::VARY, HeaderValue::from_static("origin"));
     }

@@ -6,7 +6,7 @@ use aws::{BoxFuture, Capability, ConfigError, Grant, Platform};
 use kernel::limits::{LINE_QUANTITY, RESERVATION_LINES, RESERVATION_SECONDS};
 use kernel::problem::code;
 use kernel::{Country, Handle, Problem, ReservationId};
-use lambda::{Auth, Call, Cx, Function, Http, Nothing, Reply, Throttle};
+use lambda::{Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -68,6 +68,7 @@ pub fn function() -> Function {
     Http::post("reserve", "/v1/reservations")
         .summary("Hold units for another sales channel, with the guarantees of the shop's own checkout")
         .auth(Auth::CHANNEL)
+        .idempotency(Idempotency::Derived)
         .throttle(Throttle::Checkout)
         .reply::<ReservationView>(201, "all units are held")
         .problems(&[

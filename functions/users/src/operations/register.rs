@@ -3,7 +3,7 @@
 use kernel::limits::{PASSWORD_MAX, PASSWORD_MIN, PERSON_NAME};
 use kernel::problem::{FieldError, Place, code};
 use kernel::{Email, Problem, UserId};
-use lambda::{Call, Function, Http, Nothing, Reply, Throttle};
+use lambda::{Call, Function, Http, Idempotency, Nothing, Reply, Throttle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub fn function() -> Function {
     Http::post("register", "/v1/auth/register")
         .summary("Makes a customer's account.")
         .throttle(Throttle::Auth)
+        // Not kept: a quick digest of the request would be one of the password.
+        .idempotency(Idempotency::Derived)
         .reply::<Registered>(201, "The account.")
         .problems(&[code::EMAIL_TAKEN, code::KEY_REUSED])
         .handle(handle)

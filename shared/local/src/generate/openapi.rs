@@ -197,12 +197,12 @@ fn behaviour(route: &Route) -> Value {
     };
     let idempotency = match route.idempotency {
         Idempotency::Inherent => "inherent",
-        Idempotency::Accepted => "accepted",
-        Idempotency::Required => "required",
+        Idempotency::Accepted | Idempotency::Derived => "accepted",
+        Idempotency::Required | Idempotency::DerivedRequired => "required",
     };
     let mut value = json!({
         "auth": auth, "scopes": scopes, "throttle": route.throttle.name(), "cache": route.cache.header(),
-        "idempotency": idempotency,
+        "idempotency": idempotency, "replayed": route.idempotency.is_kept(),
     });
     if route.documented.body.is_some() {
         value["body_bytes"] = Value::from(route.body_bytes);
@@ -231,8 +231,8 @@ fn parameters(route: &Route, schemas: &Schemas) -> Vec<Value> {
         all.push(sparse);
     }
     let headers = [
-        (route.idempotency == Idempotency::Accepted).then_some("IdempotencyKey"),
-        (route.idempotency == Idempotency::Required).then_some("IdempotencyKeyRequired"),
+        (route.idempotency.is_honoured() && !route.idempotency.is_required()).then_some("IdempotencyKey"),
+        route.idempotency.is_required().then_some("IdempotencyKeyRequired"),
         takes_if_match(route).then_some(if route.if_match_required { "IfMatchRequired" } else { "IfMatch" }),
         has_etag(route).then_some("IfNoneMatch"),
     ];
@@ -320,7 +320,7 @@ fn shared_parameters() -> Value {
         })
     };
     json!({
-        "IdempotencyKey": key(false, " With it, a repeated call returns what the first one did."),
+        "IdempotencyKey": key(false, " With it, a repeated call returns what the first one did; the same key with another request is refused."),
         "IdempotencyKeyRequired": key(true, " A repeated call returns what the first one did; the same key with another body is refused."),
         "IfMatch": tag(false),
         "IfMatchRequired": tag(true),
@@ -337,6 +337,7 @@ fn shared_headers() -> Value {
     json!({
         "ETag": header("The version of this answer.", "string"),
         "CacheControl": header("Who may keep the answer, and for how long.", "string"),
+        "IdempotencyReplayed": header("`true` when this is the answer of an earlier call with the same key, given again.", "string"),
         "Location": header("Where the new thing is.", "string"),
         "RetryAfter": header("Seconds after which to try again.", "integer"),
     })
@@ -363,6 +364,9 @@ fn add_reply(response: &mut Value, status: u16, description: &str, schema: Optio
     if matches!(status, 201 | 202) {
         header("Location", "Location");
     }
+    if route.idempotency.is_kept() {
+        header("Idempotency-Replayed", "IdempotencyReplayed");
+    }
     let old = response.pointer("/content/application~1json/schema").cloned();
     let schema = match (old, schema) {
         (Some(old), Some(new)) if old != new => Some(json!({ "anyOf": [old, new] })),
@@ -383,13 +387,16 @@ fn problems(route: &Route) -> BTreeMap<u16, BTreeSet<&'static str>> {
     let with = |yes: bool, codes: &[&'static Code]| if yes { codes.to_vec() } else { Vec::new() };
     let parameters = documented.path.is_some()
         || documented.query.is_some()
-        || route.idempotency != Idempotency::Inherent
+        || route.idempotency.is_honoured()
         || !field_names(route).is_empty();
     let body = [code::MALFORMED_JSON, code::BODY_TOO_LARGE, code::UNSUPPORTED_MEDIA_TYPE, code::INVALID_BODY];
     let kit = [
         with(parameters, &[code::INVALID_PARAMETER]),
         with(documented.body.is_some(), &body),
-        with(route.idempotency == Idempotency::Required, &[code::KEY_MISSING]),
+        with(route.idempotency.is_required(), &[code::KEY_MISSING]),
+        with(route.idempotency.is_honoured(), &[code::KEY_REUSED]),
+        with(route.idempotency.is_kept(), &[code::REQUEST_IN_FLIGHT]),
+        with(route.refuses_cards, &[code::CARD_NUMBER]),
         with(route.if_match_required, &[code::IF_MATCH_REQUIRED, code::VERSION_MISMATCH]),
         with(route.auth != Auth::Anyone, &[code::UNAUTHENTICATED]),
         with(matches!(route.auth, Auth::Scopes(_)), &[code::FORBIDDEN]),

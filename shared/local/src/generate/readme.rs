@@ -60,7 +60,7 @@ fn who(auth: Auth) -> String {
 }
 
 fn remarks(summary: &str, route: &Route) -> String {
-    let key = (route.idempotency == Idempotency::Required).then_some("Idempotency-Key required");
+    let key = route.idempotency.is_required().then_some("Idempotency-Key required");
     let tag = route.if_match_required.then_some("If-Match required");
     [Some(summary), key, tag].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
