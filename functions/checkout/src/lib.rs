@@ -7,13 +7,17 @@
 pub mod operations;
 pub mod pricing;
 pub mod rates;
+pub mod reports;
 pub mod till;
 
-use aws::QueueSpec;
+use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 
 /// The queues of this service.
 pub const QUEUES: &[QueueSpec] = &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE];
+
+/// The tables of this service.
+pub const TABLES: &[TableSpec] = &[reports::TABLE];
 
 /// The functions of this service.
 #[must_use]
@@ -23,5 +27,7 @@ pub fn functions() -> Vec<Function> {
         operations::place_order::function(),
         operations::expire_orders::function(),
         operations::retry_payment::function(),
+        operations::stripe_webhook::function(),
+        operations::reconcile_orders::function(),
     ]
 }

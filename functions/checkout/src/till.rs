@@ -12,12 +12,15 @@ use inventory::{CounterKey, Part};
 use kernel::counter::{Counter, Outcome as Moved};
 use kernel::problem::code;
 use kernel::{Money, OrderId, Problem, Timestamp};
-use lambda::Cx;
+use lambda::{Alarm, Cx};
 use orders::order::OrderEvent;
 use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
 use payments::breaker::State as BreakerState;
 use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, ProviderError, Refund, RefundOutcome};
+
+/// Money that came for a dead order went back by itself; people should know.
+pub const ALARM: Alarm = Alarm { metric: "UnmatchedPayments", threshold: 1, period_s: 60, periods: 1 };
 
 /// What deciding an order takes.
 #[derive(Clone)]
@@ -66,7 +69,7 @@ fn event(cx: &Cx, kind: &str, detail: Option<String>) -> OrderEvent {
 #[must_use]
 pub fn intent_of(order: &Order) -> Intent {
     let capture = if order.payment.capture_later { Capture::Later } else { Capture::Now };
-    Intent { order: order.id.clone(), amount: order.totals.total, capture, id: order.payment.intent_id.clone() }
+    Intent { order: order.id.clone(), amount: order.charged(), capture, id: order.payment.intent_id.clone() }
 }
 
 /// An answer that needs no provider: nothing is to be paid, or nothing was asked for.
@@ -119,7 +122,7 @@ impl Till {
 
     /// Asks the provider for the money of a pending order, for at most `limit`. A passing failure is tried once more.
     pub async fn charge(&self, order: &Order, limit: std::time::Duration, cx: &Cx) -> Asked {
-        if order.totals.total.amount == 0 {
+        if order.charged().amount == 0 {
             return Asked::Known(without_provider(Outcome::Succeeded));
         }
         let (intent, token) = (intent_of(order), order.payment.token.as_deref().unwrap_or_default());
@@ -144,7 +147,7 @@ impl Till {
 
     /// Where the payment of an order stands, at the provider.
     pub async fn retrieve(&self, order: &Order) -> Result<Answer, ProviderError> {
-        if order.totals.total.amount == 0 {
+        if order.charged().amount == 0 {
             return Ok(without_provider(Outcome::Succeeded));
         }
         self.payments.retrieve(&intent_of(order)).await
@@ -153,7 +156,7 @@ impl Till {
     /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, webhook, retry
     /// worker, reconciler and timer all come here, in any order and any number. Whoever comes second changes nothing.
     pub async fn settle(&self, order: &Order, answer: &Answer, cx: &Cx) -> Result<Standing, Problem> {
-        let payment = payment_after(&order.payment, order.totals.total, answer);
+        let payment = payment_after(&order.payment, order.charged(), answer);
         let decided = match &answer.outcome {
             Outcome::Succeeded | Outcome::Authorized => {
                 self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
@@ -193,7 +196,7 @@ impl Till {
     /// Calls a pending order off for a reason that is not the payment's; nothing was asked of the provider for it.
     pub async fn cancel(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
         let nothing = without_provider(Outcome::Canceled);
-        let payment = payment_after(&order.payment, order.totals.total, &nothing);
+        let payment = payment_after(&order.payment, order.charged(), &nothing);
         let event = event(cx, "cancelled", Some(reason.to_owned()));
         let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?;
         self.standing(order, decided, &nothing, cx).await
@@ -213,7 +216,7 @@ impl Till {
         if order.status != Status::Pending {
             return Ok(Record::Order(order));
         }
-        if order.totals.total.amount == 0 {
+        if order.charged().amount == 0 {
             return self.settle(&order, &without_provider(Outcome::Canceled), cx).await;
         }
         let answer = self.payments.cancel(&intent_of(&order)).await.map_err(|error| {
@@ -235,7 +238,8 @@ impl Till {
             Decided::Missing => Record::Tombstone,
         };
         let committed = matches!(&standing, Record::Order(order) if order.status.is_committed());
-        if matches!(answer.outcome, Outcome::Succeeded | Outcome::Authorized) && !committed {
+        let gone_back = matches!(&standing, Record::Order(order) if order.payment.status == PaymentStatus::Refunded);
+        if matches!(answer.outcome, Outcome::Succeeded | Outcome::Authorized) && !committed && !gone_back {
             self.give_back(order, answer, cx).await?;
         }
         Ok(standing)
@@ -252,7 +256,7 @@ impl Till {
         if answer.outcome == Outcome::Authorized {
             self.payments.cancel(&intent).await.map_err(|error| retried(&error))?;
         } else {
-            let refund = Refund { key: format!("{}-unmatched", order.id), amount: order.totals.total };
+            let refund = Refund { key: format!("{}-unmatched", order.id), amount: order.charged() };
             match self.payments.refund(&intent, &refund).await.map_err(|error| retried(&error))? {
                 RefundOutcome::Succeeded => {}
                 RefundOutcome::Refused { code } => return Err(retried(&code)),

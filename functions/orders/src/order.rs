@@ -271,6 +271,12 @@ pub struct Order {
 }
 
 impl Order {
+    /// What the payment provider is asked for.
+    #[must_use]
+    pub fn charged(&self) -> Money {
+        self.totals.total
+    }
+
     /// The operation of its holds.
     #[must_use]
     pub fn op(&self) -> String {

@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::table::{Written, from_item, n, s, to_item, written};
-use aws::{BoxFuture, DataError, Grant, Platform, Resource, Table, TableSpec};
+use aws::{
+    BoxFuture, Capability as _, ConfigError, DataError, Grant, Platform, Resource, SigningSecret, Table, TableSpec,
+};
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use kernel::cursor::SigningKey;
 use kernel::{IntentId, Money, OrderId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::provider::{Answer, Capture, Event, EventError, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome};
+use crate::provider::{
+    Answer, Capture, Event, EventError, EventKind, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome,
+};
+use crate::signature;
 
 /// Its intents, one item each.
 pub const TABLE: TableSpec =
@@ -107,6 +113,7 @@ pub fn intent_id(order: &OrderId) -> IntentId {
 pub struct Builtin {
     table: Table,
     platform: Platform,
+    secret: SigningSecret,
 }
 
 fn no_answer(error: DataError) -> ProviderError {
@@ -119,9 +126,9 @@ fn missing(order: &OrderId) -> Answer {
 
 impl Builtin {
     /// Over the tables of a platform.
-    #[must_use]
-    pub fn connect(platform: &Platform) -> Self {
-        Self { table: platform.table(&TABLE), platform: platform.clone() }
+    pub fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        let secret = SigningSecret::connect(platform)?;
+        Ok(Self { table: platform.table(&TABLE), platform: platform.clone(), secret })
     }
 
     /// What a token of a payment method leads to.
@@ -308,10 +315,46 @@ impl Provider for Builtin {
 
     fn event<'a>(
         &'a self,
-        _signature: &'a str,
-        _body: &'a [u8],
-        _now: Timestamp,
+        signature: &'a str,
+        body: &'a [u8],
+        now: Timestamp,
     ) -> BoxFuture<'a, Result<Event, EventError>> {
-        Box::pin(async { Err(EventError::NoSecret("not wired yet".into())) })
+        Box::pin(async move {
+            let key = self.secret.key().await.map_err(|error| EventError::NoSecret(error.to_string()))?;
+            signature::verify(&[webhook_secret(key)], signature, body, now)?;
+            let told: Told = serde_json::from_slice(body).map_err(|error| EventError::Unreadable(error.to_string()))?;
+            Ok(told.event())
+        })
+    }
+}
+
+/// The secret that reports of the built-in provider are signed with.
+#[must_use]
+pub fn webhook_secret(key: &SigningKey) -> Vec<u8> {
+    key.derived("payments webhook")
+}
+
+/// A report as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its id: the same each time it is sent.
+    pub id: String,
+    /// When it happened.
+    pub created: Timestamp,
+    /// The intent as it then stood.
+    pub intent: Stored,
+}
+
+impl Told {
+    fn event(self) -> Event {
+        let Self { id, created, intent } = self;
+        let kind = match intent.status {
+            Status::Succeeded if intent.refunded == 0 => {
+                let amount = Money::new(intent.captured, intent.amount.currency);
+                EventKind::Succeeded { intent: intent.id.to_string(), amount }
+            }
+            _ => EventKind::Changed,
+        };
+        Event { id, order: Some(intent.order), kind, created }
     }
 }

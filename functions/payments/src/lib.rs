@@ -7,8 +7,10 @@
 pub mod breaker;
 pub mod builtin;
 pub mod provider;
+pub mod signature;
 
-use aws::{Capability, ConfigError, Grant, Platform, TableSpec};
+use aws::{Capability, ConfigError, Grant, Platform, SigningSecret, TableSpec};
+use kernel::Timestamp;
 use std::sync::Arc;
 
 pub use provider::{
@@ -28,11 +30,35 @@ impl Capability for Payments {
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        let provider: Arc<dyn Provider> = match platform.config().payments.as_str() {
-            "builtin" => Arc::new(builtin::Builtin::connect(platform)),
-            other => return Err(ConfigError::one(format!("there is no payment provider `{other}`"))),
-        };
-        Ok(Self(Arc::new(breaker::Guarded::new(provider, platform.clock().clone()))))
+        Ok(Self(Arc::new(breaker::Guarded::new(provider(platform)?, platform.clock().clone()))))
+    }
+}
+
+fn provider(platform: &Platform) -> Result<Arc<dyn Provider>, ConfigError> {
+    match platform.config().payments.as_str() {
+        "builtin" => Ok(Arc::new(builtin::Builtin::connect(platform)?)),
+        other => Err(ConfigError::one(format!("there is no payment provider `{other}`"))),
+    }
+}
+
+/// Reads what the configured provider reports by itself.
+#[derive(Clone)]
+pub struct PaymentReports(Arc<dyn Provider>);
+
+impl Capability for PaymentReports {
+    fn grants() -> Vec<Grant> {
+        SigningSecret::grants()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        provider(platform).map(Self)
+    }
+}
+
+impl PaymentReports {
+    /// Checks the signature of a report that came in as a webhook, and reads it. `signature` is the header's text.
+    pub async fn read(&self, signature: &str, body: &[u8], now: Timestamp) -> Result<Event, EventError> {
+        self.0.event(signature, body, now).await
     }
 }
 

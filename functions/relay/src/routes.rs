@@ -5,7 +5,8 @@ use std::time::Duration;
 use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
 use checkout::operations::expire_orders::{Due, DueHold};
-use checkout::operations::retry_payment::Unsettled;
+use checkout::operations::retry_payment::{Reported, Unsettled};
+use checkout::reports::Report;
 use inventory::ledger::CounterItem;
 use inventory::operations::expire_reservations::ReservationDue;
 use inventory::reservation::{Reservation, State};
@@ -46,7 +47,7 @@ pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     }
     let was_unknown = before.as_ref().is_some_and(|old| old.payment.status == PaymentStatus::Unknown);
     if order.status == Status::Pending && order.payment.status == PaymentStatus::Unknown && !was_unknown {
-        let unsettled = Unsettled { order: order.id.clone() };
+        let unsettled = Unsettled { order: order.id.clone(), report: None };
         let message = message(change, "payment.unknown.v1", "", unsettled, FIRST_RETRY);
         out.push((&checkout::operations::retry_payment::QUEUE, message));
     }
@@ -81,6 +82,16 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let mail = message(change, &kind, "mail", notice(NoticeKind::OrderExpired), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
+}
+
+/// What the provider reported goes to the worker that settles.
+#[must_use]
+pub fn payment_reported(change: &Change, _: Timestamp) -> Vec<Outgoing> {
+    let (Some(report), None) = (change.after::<Report>(), change.before::<Report>()) else { return Vec::new() };
+    let reported = Reported { id: report.id, taken: report.taken };
+    let unsettled = Unsettled { order: report.order, report: Some(reported) };
+    let message = message(change, "payment.reported.v1", "", unsettled, Duration::ZERO);
+    vec![(&checkout::operations::retry_payment::QUEUE, message)]
 }
 
 /// A change of the inventory's table: of a counter or of a reservation. Settings and transfers tell nobody.

@@ -47,6 +47,12 @@ impl SigningKey {
         Some(payload.to_vec())
     }
 
+    /// A secret of its own for another use: the same scope gives the same one, and it tells nothing of this key.
+    #[must_use]
+    pub fn derived(&self, scope: &str) -> Vec<u8> {
+        self.mac(scope, b"derived").map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
+    }
+
     /// A cursor that carries `position`.
     #[must_use]
     pub fn cursor<T: Serialize>(&self, scope: &str, position: &T) -> String {

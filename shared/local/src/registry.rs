@@ -32,8 +32,10 @@ pub fn functions() -> Vec<Function> {
 #[must_use]
 pub fn tables() -> Vec<TableSpec> {
     [
+        &[lambda::ANSWERS],
         catalog::TABLES,
         cart::TABLES,
+        checkout::TABLES,
         inventory::TABLES,
         orders::TABLES,
         users::TABLES,

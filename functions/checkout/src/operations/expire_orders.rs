@@ -41,12 +41,17 @@ pub fn function() -> Function {
     Consumer::new("expire-orders")
         .summary("Expire orders that were not paid in time, and free their holds")
         .queue(&QUEUE, handle)
+        .alarm(crate::till::ALARM)
 }
 
 async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {
-    let Due { order, hold } = delivery.event.data;
-    let cx = &delivery.cx;
-    let standing = due(&order, &till, cx).await?;
+    carry_out(delivery.event.data, &till, &delivery.cx).await
+}
+
+/// Ends what is overdue.
+pub async fn carry_out(due: Due, till: &Till, cx: &Cx) -> Result<(), Fault> {
+    let Due { order, hold } = due;
+    let standing = ended(&order, till, cx).await?;
     // A hold that arrived late, after its order was decided, is moved here; one that was moved before is left alone.
     if let Some(DueHold { op, counter }) = hold {
         till.move_hold(&counter, &op, &standing, cx.now()).await?;
@@ -55,7 +60,7 @@ async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {
 }
 
 /// What stands, after an order that is overdue was ended. One whose time has not come (clocks differ) comes again.
-async fn due(id: &OrderId, till: &Till, cx: &Cx) -> Result<Standing, Fault> {
+async fn ended(id: &OrderId, till: &Till, cx: &Cx) -> Result<Standing, Fault> {
     if let Some(standing) = till.record(id).await? {
         match &standing {
             Record::Order(order) if order.status == Status::Pending && order.expires_at > cx.now() => {

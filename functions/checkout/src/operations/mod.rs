@@ -3,7 +3,9 @@
 pub mod expire_orders;
 pub mod place_order;
 pub mod quote;
+pub mod reconcile_orders;
 pub mod retry_payment;
+pub mod stripe_webhook;
 
 use cart::Cart;
 use catalog::table::FindProducts;

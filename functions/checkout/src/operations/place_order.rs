@@ -19,7 +19,7 @@ use inventory::desk::{Door, ReservationDesk};
 use inventory::operations::request_admission::Admission;
 use kernel::problem::code;
 use kernel::{CartId, Email, Money, OrderId, Problem, ReservationId, Sku, Timestamp};
-use lambda::{Alarm, Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
+use lambda::{Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
 use orders::order::{Address, OrderEvent, number};
 use orders::table::{Decided, OpenOrder, Opened, Record};
 use orders::view::guest_token;
@@ -111,7 +111,7 @@ pub fn function() -> Function {
     Http::post("place-order", "/v1/checkout")
         .summary("Place and pay an order")
         .auth(Auth::Optional)
-        .idempotency(Idempotency::Required)
+        .idempotency(Idempotency::DerivedRequired)
         .throttle(Throttle::Checkout)
         .reply::<OrderView>(201, "the order is paid")
         .reply::<OrderView>(202, "the order is pending: the payment needs the shopper, or its outcome is not known yet")
@@ -137,7 +137,7 @@ pub fn function() -> Function {
         .handle(handle)
         .memory(1024)
         .timeout(20)
-        .alarm(Alarm { metric: "UnmatchedPayments", threshold: 1, period_s: 60, periods: 1 })
+        .alarm(crate::till::ALARM)
 }
 
 async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<Reply, Problem> {

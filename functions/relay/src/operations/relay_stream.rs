@@ -4,7 +4,7 @@ use aws::{Capability, ConfigError, Grant, Message, Platform, Queue, QueueSpec, R
 use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
-use crate::routes::{Outgoing, order_changed, stock_changed};
+use crate::routes::{Outgoing, order_changed, payment_reported, stock_changed};
 
 /// The relays, one per table.
 #[must_use]
@@ -14,6 +14,11 @@ pub fn functions() -> Vec<Function> {
             .summary("Carry changes of orders to the workers")
             .batch(100)
             .stream(&orders::table::TABLE, relay_orders)
+            .binary("relay-stream"),
+        Consumer::new("relay-stream-payments")
+            .summary("Carry what the payment provider reported to the worker that settles")
+            .batch(100)
+            .stream(&checkout::reports::TABLE, relay_payments)
             .binary("relay-stream"),
         Consumer::new("relay-stream-inventory")
             .summary("Carry changes of stock to the workers")
@@ -49,6 +54,22 @@ impl Capability for OrderQueues {
     }
 }
 
+/// The queue that the provider's reports go to.
+#[derive(Clone)]
+struct PaymentQueues(Vec<(&'static str, Queue)>);
+
+const OF_PAYMENTS: [&QueueSpec; 1] = [&checkout::operations::retry_payment::QUEUE];
+
+impl Capability for PaymentQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_PAYMENTS)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_PAYMENTS.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
 /// The queues that changes of stock go to.
 #[derive(Clone)]
 struct StockQueues(Vec<(&'static str, Queue)>);
@@ -72,6 +93,10 @@ impl Capability for StockQueues {
 
 async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, order_changed).await
+}
+
+async fn relay_payments(changes: Vec<Change>, cx: Cx, queues: PaymentQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, payment_reported).await
 }
 
 async fn relay_inventory(changes: Vec<Change>, cx: Cx, queues: StockQueues) -> Result<(), StreamFailure> {
