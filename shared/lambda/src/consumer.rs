@@ -104,11 +104,11 @@ impl Consumer {
     pub fn stream<C, F, Fut>(self, table: &'static TableSpec, handler: F) -> Function
     where
         C: Capability,
-        F: Fn(Vec<Change>, Cx, C) -> Fut + Copy + Send + Sync + 'static,
+        F: Fn(Vec<Change>, Cx, C) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), StreamFailure>> + Send + 'static,
     {
         let connect: Connect = Arc::new(move |platform| {
-            let capabilities = C::connect(platform)?;
+            let (handler, capabilities) = (handler.clone(), C::connect(platform)?);
             let on_batch: OnBatch = Arc::new(move |changes, cx| Box::pin(handler(changes, cx, capabilities.clone())));
             Ok(stream_invoke(platform.clone(), table.name, on_batch))
         });

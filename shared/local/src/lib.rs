@@ -19,6 +19,7 @@ mod grants;
 pub mod hello;
 pub mod pages;
 pub mod physics;
+pub mod provider;
 pub mod pump;
 pub mod registry;
 pub mod router;

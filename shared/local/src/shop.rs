@@ -28,6 +28,7 @@ use crate::busy::Busy;
 use crate::cors::Cors;
 use crate::event::{self, Routed};
 use crate::pump::Work;
+use crate::provider::{Bank, Misbehaviour};
 use crate::router::{Found, Router};
 use crate::{grants, setup};
 
@@ -187,6 +188,8 @@ pub(crate) struct Inner {
     verifier: Verifier,
     cors: Cors,
     around: Option<Around>,
+    /// The other half of the built-in payment provider.
+    pub bank: Arc<Bank>,
     mail: PathBuf,
     /// Whether the outbox goes with the shop.
     mail_is_temporary: bool,
@@ -207,7 +210,11 @@ pub struct Shop(pub(crate) Arc<Inner>);
 
 impl Shop {
     /// Opens a shop: engine, tables, queues, functions. Nothing runs by itself yet; see [`crate::pump::Pump`].
-    pub async fn open(options: Options, registry: Registry) -> Result<Self, ShopError> {
+    pub async fn open(options: Options, mut registry: Registry) -> Result<Self, ShopError> {
+        let bank = Arc::new(Bank::default());
+        if registry.tables.contains(&payments::builtin::TABLE) {
+            registry.functions.push(bank.function());
+        }
         let clock = options.clock.clone();
         let engine = Engine::open(engine::Options {
             place: options.place.clone(),
@@ -238,7 +245,8 @@ impl Shop {
             let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues)));
             let further = options.layers.as_ref().map(|layers| layers(function.name)).unwrap_or_default();
             let guarding: Arc<dyn Layer> = guard.clone();
-            let layers: Vec<_> = [guarding].into_iter().chain(further).chain([own.clone()]).collect();
+            let bank: Arc<dyn Layer> = Arc::new(Misbehaviour(bank.clone()));
+            let layers: Vec<_> = [guarding].into_iter().chain(further).chain([bank, own.clone()]).collect();
             let mut own_platform = platform.with_http(engine.http_client(layers.clone()));
             if let Some(clock_of) = &options.clocks {
                 own_platform = own_platform.with_clock(clock_of(function.name));
@@ -247,7 +255,7 @@ impl Shop {
             Ok::<_, ConfigError>(Unit { function, running, guard, layers })
         };
         let units = registry.functions.iter().cloned().map(connect).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Inner {
+        let shop = Self(Arc::new(Inner {
             engine: engine.clone(),
             platform: platform.clone(),
             units,
@@ -261,9 +269,18 @@ impl Shop {
             verifier,
             cors: Cors::new(options.cors_origins),
             around: options.around,
+            bank: bank.clone(),
             mail,
             mail_is_temporary,
-        })))
+        }));
+        bank.serve(&shop.0);
+        Ok(shop)
+    }
+
+    /// The other half of the built-in payment provider.
+    #[must_use]
+    pub fn bank(&self) -> &Bank {
+        &self.0.bank
     }
 
     /// The engine.
