@@ -127,7 +127,7 @@ pub fn write(order: &Order, kind: NoticeKind, link: Option<&str>) -> Result<Lett
 mod tests {
     use kernel::{CartId, Country, Currency, Email, OrderId, ProductId, Sku, Timestamp};
     use orders::order::Address;
-    use orders::{OrderLine, Payment, PaymentStatus, Status, Totals};
+    use orders::{OrderLine, Payment, PaymentStatus, Status, Terms, Totals};
 
     use super::*;
 
@@ -144,7 +144,9 @@ mod tests {
             quantity,
             unit_price,
             line_total: unit_price.times(quantity).unwrap(),
+            discount: None,
             tax: euro(0),
+            tax_rate: 0,
         }
     }
 
@@ -171,6 +173,7 @@ mod tests {
                 tax: euro(493),
                 total: euro(3089),
             },
+            terms: Terms::default(),
             shipping_address: Address {
                 name: "Zoë Müller".into(),
                 line1: "Am Wall 1".into(),

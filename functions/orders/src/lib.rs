@@ -6,13 +6,14 @@
 
 pub mod operations;
 pub mod order;
+pub mod sums;
 pub mod table;
 pub mod view;
 
 use aws::TableSpec;
 use lambda::Function;
 
-pub use order::{Decision, Order, OrderLine, Payment, PaymentStatus, Status, Totals};
+pub use order::{Decision, Order, OrderLine, Payment, PaymentStatus, Status, Terms, Totals, UsedCoupon};
 pub use view::OrderView;
 
 /// The tables of this service.

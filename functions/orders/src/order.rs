@@ -4,9 +4,12 @@ use std::fmt;
 
 use inventory::Part;
 use kernel::counter::Counter;
-use kernel::{CartId, Country, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
+use kernel::{CartId, Country, CouponCode, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
+use promotions::Reduction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::sums::TaxTerms;
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -174,8 +177,36 @@ pub struct OrderLine {
     pub unit_price: Money,
     /// All of them.
     pub line_total: Money,
+    /// What the coupon takes off; present on each line that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Money>,
     /// The tax of this line.
     pub tax: Money,
+    /// The rate of it, in basis points: 1900 is 19 %.
+    #[serde(default)]
+    pub tax_rate: i64,
+}
+
+/// What the numbers of an order follow from, besides its lines: frozen when it was placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The tax rules.
+    pub tax: TaxTerms,
+    /// What shipping would have cost without the coupon that took it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shipping: Option<Money>,
+    /// The coupon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<UsedCoupon>,
+}
+
+/// The coupon of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsedCoupon {
+    /// Its code.
+    pub code: CouponCode,
+    /// What it takes off.
+    pub reduction: Reduction,
 }
 
 /// The payment of an order.
@@ -243,6 +274,9 @@ pub struct Order {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub totals: Totals,
+    /// What the totals follow from.
+    #[serde(default)]
+    pub terms: Terms,
     /// Which run of the call that placed it wrote it: with the id, the operation of its holds.
     pub attempt: String,
     /// Where its units lie: when it is paid these holds are taken, and no other.

@@ -1,10 +1,10 @@
 //! An order as clients read it.
 
-use kernel::{Email, OrderId, Timestamp};
+use kernel::{Email, Money, OrderId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::order::{Address, Order, OrderEvent, OrderLine, PaymentStatus, Status, Totals};
+use crate::order::{Address, Order, OrderEvent, OrderLine, PaymentStatus, Status, Totals, UsedCoupon};
 
 /// An order.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -23,6 +23,13 @@ pub struct OrderView {
     pub lines: Vec<OrderLine>,
     /// What it costs.
     pub totals: Totals,
+    /// Whether prices have the tax in them; otherwise it was added.
+    pub tax_included: bool,
+    /// The tax of shipping; with the lines' it is the whole.
+    pub shipping_tax: Money,
+    /// The coupon that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<UsedCoupon>,
     /// Where it goes.
     pub shipping_address: Address,
     /// Where the bill goes, when elsewhere.
@@ -83,6 +90,7 @@ pub struct Refund {
 impl From<Order> for OrderView {
     fn from(order: Order) -> Self {
         let pending = order.status == Status::Pending;
+        let shipping_tax = order.shipping_tax().unwrap_or(Money::zero(order.totals.tax.currency));
         let payment = PaymentView {
             status: order.payment.status,
             intent_id: order.payment.intent_id,
@@ -97,6 +105,9 @@ impl From<Order> for OrderView {
             email: order.email,
             lines: order.lines,
             totals: order.totals,
+            tax_included: order.terms.tax.included,
+            shipping_tax,
+            coupon: order.terms.coupon,
             shipping_address: order.shipping_address,
             billing_address: order.billing_address,
             shipping_method: order.shipping_method,

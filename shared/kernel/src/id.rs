@@ -135,6 +135,10 @@ id_type!(
     TransferId, "trf", 11
 );
 id_type!(
+    /// A gift card. Made from its secret code, one way: whoever reads the id cannot spend the card.
+    GiftCardId, "gft", 22
+);
+id_type!(
     /// A customer or staff account.
     UserId, "usr", 16
 );

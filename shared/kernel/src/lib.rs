@@ -16,8 +16,8 @@ pub mod shape;
 pub mod text;
 pub mod time;
 
-pub use id::{CartId, EventId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
+pub use id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
 pub use money::{Currency, Money};
 pub use problem::{Code, FieldError, Problem};
-pub use text::{CategoryPath, Country, Email, Handle, Sku, Slug};
+pub use text::{CategoryPath, Country, CouponCode, Email, Handle, Sku, Slug};
 pub use time::Timestamp;

@@ -132,6 +132,32 @@ pub mod code {
         ADMISSION_USED = "admission-used" 409 Caller false "The admission was used already";
         /// The item is sold without admission.
         ADMISSION_NOT_NEEDED = "admission-not-needed" 409 Caller false "The item is sold without admission";
+        /// No such coupon, to staff.
+        COUPON_NOT_FOUND = "coupon-not-found" 404 Caller false "There is no such coupon";
+        /// The code is another coupon's.
+        COUPON_EXISTS = "coupon-exists" 409 Caller false "There is a coupon with this code";
+        /// No such coupon, to shoppers.
+        COUPON_UNKNOWN = "coupon-unknown" 422 Caller false "There is no such coupon";
+        /// The coupon's time has not come.
+        COUPON_NOT_YET = "coupon-not-yet-valid" 409 Caller true "The coupon is not good yet";
+        /// The coupon's time is over.
+        COUPON_EXPIRED = "coupon-expired" 409 Caller false "The coupon is not good any more";
+        /// Orders used the coupon as often as it may be.
+        COUPON_USED_UP = "coupon-used-up" 409 Caller false "The coupon is used up";
+        /// The customer used the coupon as often as one may.
+        COUPON_USED_BEFORE = "coupon-used-before" 409 Caller false "The coupon was used by this customer";
+        /// The goods are worth too little.
+        COUPON_BELOW_MINIMUM = "coupon-below-minimum" 409 Caller false "The goods are worth too little for the coupon";
+        /// The coupon is for other goods, or in another currency.
+        COUPON_NOT_APPLICABLE = "coupon-not-applicable" 409 Caller false "The coupon is not for these goods";
+        /// No such gift card, to staff.
+        GIFT_CARD_NOT_FOUND = "gift-card-not-found" 404 Caller false "There is no such gift card";
+        /// No gift card has this code.
+        GIFT_CARD_UNKNOWN = "gift-card-unknown" 422 Caller false "There is no such gift card";
+        /// The gift card's time is over.
+        GIFT_CARD_EXPIRED = "gift-card-expired" 409 Caller false "The gift card is not good any more";
+        /// Too little is left on the gift card.
+        GIFT_CARD_EMPTY = "gift-card-empty" 409 Caller false "Too little is left on the gift card";
         /// The order was decided already.
         ORDER_DECIDED = "order-decided" 409 Caller false "The order was decided already";
         /// A webhook that the payment provider did not sign, or signed too long ago.

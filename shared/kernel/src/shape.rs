@@ -11,10 +11,10 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::id::{CartId, EventId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
+use crate::id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
 use crate::money::Currency;
 use crate::problem::{FieldError, Place};
-use crate::text::{CategoryPath, Country, Email, Handle, Sku, Slug};
+use crate::text::{CategoryPath, Country, CouponCode, Email, Handle, Sku, Slug};
 use crate::time::Timestamp;
 
 /// The most errors reported at once; a hostile body must not make a large answer.
@@ -179,6 +179,7 @@ fn format_rule(format: &str, text: &str) -> Option<String> {
         "email" => rule(Email::parse(text).is_some(), Email::RULE),
         "sku" => rule(Sku::parse(text).is_some(), Sku::RULE),
         "handle" => rule(Handle::parse(text).is_some(), Handle::RULE),
+        "coupon" => rule(CouponCode::parse(text).is_some(), CouponCode::RULE),
         "slug" => rule(Slug::parse(text).is_some(), Slug::RULE),
         "category" => rule(CategoryPath::parse(text).is_some(), CategoryPath::RULE),
         "country" => rule(Country::parse(text).is_some(), Country::RULE),
@@ -189,6 +190,7 @@ fn format_rule(format: &str, text: &str) -> Option<String> {
         "id-ord" => rule(OrderId::parse(text).is_some(), "an order id"),
         "id-rsv" => rule(ReservationId::parse(text).is_some(), "a reservation id"),
         "id-trf" => rule(TransferId::parse(text).is_some(), "a transfer id"),
+        "id-gft" => rule(GiftCardId::parse(text).is_some(), "a gift card id"),
         "id-usr" => rule(UserId::parse(text).is_some(), "a user id"),
         "id-pi" => rule(IntentId::parse(text).is_some(), "a payment intent id"),
         "id-evt" => rule(EventId::parse(text).is_some(), "an event id"),

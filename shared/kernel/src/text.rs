@@ -75,6 +75,10 @@ text_type!(
     Handle, "handle", "1 to 40 lower-case letters, digits or single hyphens between them", "berlin-1", read_handle
 );
 text_type!(
+    /// What shoppers type to have a discount, in capitals: `spring-20` and `SPRING-20` are one code.
+    CouponCode, "coupon", "2 to 40 letters, digits or single hyphens between them", "SPRING-20", read_coupon
+);
+text_type!(
     /// A path of category segments, as in `electronics/audio`.
     CategoryPath, "category", "1 to 5 slugs joined by slashes", "electronics/audio", read_category
 );
@@ -129,6 +133,11 @@ fn slug(text: &str) -> bool {
 
 fn read_handle(text: &str) -> Option<String> {
     read_slug(text).filter(|handle| handle.len() <= 40)
+}
+
+fn read_coupon(text: &str) -> Option<String> {
+    let code = text.trim().to_ascii_uppercase();
+    ((2..=40).contains(&code.len()) && slug(&code.to_ascii_lowercase())).then_some(code)
 }
 
 fn read_slug(text: &str) -> Option<String> {

@@ -23,7 +23,8 @@ use kernel::{
     CartId, Currency, Email, Money, OrderId, Problem, ProductId, ReservationId, Sku, Slug, Timestamp, UserId,
 };
 use orders::order::{Address, OrderEvent, number};
-use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Totals};
+use orders::sums::{ShippingTax, TaxTerms};
+use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Terms, Totals};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use users::{Account, Family, RefreshToken};
@@ -247,7 +248,9 @@ fn order(
         quantity: 2,
         unit_price: euro(1290),
         line_total: euro(2580),
-        tax: euro(412),
+        discount: None,
+        tax: euro(169),
+        tax_rate: 700,
     };
     let address: Address = known(json!({
         "name": "Ada Lovelace", "line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE",
@@ -270,8 +273,12 @@ fn order(
             subtotal: euro(2580),
             discount: euro(0),
             shipping: euro(490),
-            tax: euro(490),
+            tax: euro(201),
             total: euro(3070),
+        },
+        terms: Terms {
+            tax: TaxTerms { included: true, standard: 1900, shipping: ShippingTax::Share },
+            ..Terms::default()
         },
         shipping_address: address,
         billing_address: None,

@@ -60,6 +60,8 @@ pub(crate) async fn goods(cart: &Cart, products: &FindProducts) -> Result<Goods,
             name: product.name.clone(),
             quantity: line.quantity,
             unit_price: variant.price,
+            category: product.category.clone(),
+            grams: variant.weight_grams.unwrap_or(0),
         });
     }
     if !gone.is_empty() {
@@ -78,6 +80,9 @@ impl From<PricingError> for Problem {
             PricingError::MethodNotOffered(offered) => {
                 Self::new(code::SHIPPING_UNAVAILABLE, detail).with("allowed", offered)
             }
+            PricingError::CurrencyNotServed(..) => Self::new(code::SHIPPING_UNAVAILABLE, detail),
+            // Whoever knows the coupon says why; see `coupon_refused`.
+            PricingError::Coupon(_) => Self::new(code::COUPON_NOT_APPLICABLE, detail),
             PricingError::Money(_) => Self::field("", "the sums are larger than we compute with"),
         }
     }

@@ -253,7 +253,7 @@ fn same_request(record: Record, cx: &Cx) -> Result<Order, Problem> {
 /// Today's prices, when they are what the shopper agreed to.
 fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Problem> {
     let country = &body.shipping_address.country;
-    let priced = price(Rates::built_in(), &goods.items, cart.currency, country, Some(&body.shipping_method))?;
+    let priced = price(Rates::built_in(), &goods.items, cart.currency, country, Some(&body.shipping_method), None)?;
     let total = priced.totals.total;
     if body.expected_total.currency != cart.currency {
         let detail = format!("expected_total is in {}, the cart is in {}", body.expected_total.currency, cart.currency);
@@ -287,6 +287,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp,
         fingerprint: cx.fingerprint().to_owned(),
         lines: priced.lines,
         totals: priced.totals,
+        terms: priced.terms,
         holds: Vec::new(),
         attempt: String::new(),
         admissions: Vec::new(),

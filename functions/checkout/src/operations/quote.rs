@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::goods;
-use crate::pricing::{ShippingMethod, price, shipping_methods};
+use crate::pricing::{Pricing, ShippingMethod};
 use crate::rates::Rates;
 
 /// What is to be shipped where.
@@ -66,7 +66,8 @@ async fn handle(
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
     let goods = goods(&cart, &products).await?;
     let (rates, country) = (Rates::built_in(), &shipping_address.country);
-    let methods = shipping_methods(rates, &goods.items, cart.currency, country)?;
-    let priced = price(rates, &goods.items, cart.currency, country, shipping_method.as_deref())?;
+    let pricing = Pricing::of(rates, &goods.items, cart.currency, country, None)?;
+    let methods = pricing.methods();
+    let priced = pricing.price(shipping_method.as_deref())?;
     Ok(Reply::ok(&Quote { methods, shipping_method, totals: priced.totals }))
 }
