@@ -191,6 +191,8 @@ mod tests {
                 client_secret: None,
                 decline_code: None,
                 token: None,
+                capture_later: false,
+                funds: None,
             },
             events: Vec::new(),
             created_at: at,

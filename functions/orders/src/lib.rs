@@ -6,6 +6,7 @@
 
 pub mod operations;
 pub mod order;
+mod stored;
 pub mod sums;
 pub mod table;
 pub mod view;

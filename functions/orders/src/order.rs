@@ -271,8 +271,10 @@ pub struct Order {
     /// The digest of the request that placed it.
     pub fingerprint: String,
     /// What was bought.
+    #[serde(with = "crate::stored::lines")]
     pub lines: Vec<OrderLine>,
     /// What it costs.
+    #[serde(with = "crate::stored::totals")]
     pub totals: Totals,
     /// What the totals follow from.
     #[serde(default)]
