@@ -1,8 +1,9 @@
 //! What looks like the number of a payment card, so that it can be refused and never be written anywhere.
 //!
-//! A number of 13 to 19 digits that passes Luhn's check (ISO/IEC 7812-1) and begins as the cards of a known scheme do. Its
-//! digits may be grouped by single spaces, hyphens, dots and the like, and it may stand inside a longer text; it may not be
-//! part of a word, so that ids and digests are left alone. It must never give a number back, only say where it stands.
+//! A number of 13 to 19 digits that passes Luhn's check (ISO/IEC 7812-1) and begins as the cards of a known scheme do. It may
+//! stand inside a longer text, and single spaces, hyphens, dots and the like may group its digits as people group those of a
+//! card. It may not be part of a word, nor grouped otherwise: ids, digests, telephone numbers and dates are left alone. It
+//! must never give a number back, only say where it stands.
 
 use std::borrow::Cow;
 
@@ -120,7 +121,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
                 break;
             }
             digits.extend(&part.digits);
-            if !group.word_before && !part.word_behind && is_card(&digits) {
+            if !group.word_before && !part.word_behind && is_grouped(&groups[first..=index]) && is_card(&digits) {
                 found = Some((index, part.to));
             }
         }
@@ -133,6 +134,18 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
         }
     }
     spans
+}
+
+/// Whether digits are grouped as those of a card: not at all, evenly, or as American Express and Diners Club print them.
+fn is_grouped(groups: &[Group]) -> bool {
+    let sizes: Vec<usize> = groups.iter().map(|group| group.digits.len()).collect();
+    let Some((last, before)) = sizes.split_last() else { return false };
+    let even = |size: usize| before.iter().all(|other| *other == size) && *last <= size;
+    match before.first() {
+        None => true,
+        Some(size @ (1 | 2 | 4 | 8)) if even(*size) => true,
+        _ => matches!(sizes.as_slice(), [4, 6, 4 | 5] | [6, 7..=13]),
+    }
 }
 
 fn is_card(digits: &[u8]) -> bool {
@@ -255,6 +268,10 @@ mod tests {
         "2200 0000 0000 0004",
         "４２４２４２４２４２４２４２４２",
         "4 2 4 2 4 2 4 2 4 2 4 2 4 2 4 2",
+        "42.42.42.42.42.42.42.42",
+        "42424242-42424242",
+        "6205 5000 0000 0000 004",
+        "675964 9826438453",
     ];
 
     #[test]
@@ -279,6 +296,8 @@ mod tests {
             "424242424242",
             "42424242424242424242",
             "4242  4242  4242  4242",
+            "424-242-424-242-424-2",
+            "shopper-42424242424-24242@example.com",
             "+49 170 1234567",
             "DE89370400440532013000",
             "2026-07-01T12:30:00.000Z",

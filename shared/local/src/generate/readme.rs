@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lambda::{Auth, Idempotency, Route, Trigger};
+use lambda::{Auth, Route, Trigger};
 
 use super::{GenerateError, Source, between};
 

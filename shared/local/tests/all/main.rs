@@ -6,6 +6,7 @@ mod catalogue;
 mod costs;
 mod generated;
 mod golden_events;
+mod idempotency;
 mod pump;
 mod request;
 mod saga;

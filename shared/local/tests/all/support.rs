@@ -146,7 +146,7 @@ pub fn registry() -> Registry {
         Consumer::new("work-jobs").queue(&JOBS, work),
         Consumer::new("work-lanes").queue(&LANES, work),
     ];
-    Registry { functions, tables: vec![THINGS, OTHERS], queues: vec![JOBS, LANES] }
+    Registry { functions, tables: vec![THINGS, OTHERS, lambda::ANSWERS], queues: vec![JOBS, LANES] }
 }
 
 /// A shop in memory whose clock stands at the start of a day.

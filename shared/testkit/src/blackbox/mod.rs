@@ -10,6 +10,7 @@ mod check;
 mod checkout;
 mod drops;
 mod http_contract;
+mod idempotency;
 mod inventory;
 mod ledger;
 mod orders;
@@ -73,6 +74,7 @@ pub fn cases() -> Vec<Case> {
         orders::cases(),
         users::cases(),
         http_contract::cases(),
+        idempotency::cases(),
         warehouses::cases(),
     ];
     modules.into_iter().flatten().collect()

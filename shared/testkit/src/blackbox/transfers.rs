@@ -91,8 +91,10 @@ async fn later(shop: Shop) -> Outcome {
     same("arrived once", shop.stock_in(&goods.sku, FAR).await?, Stock::sold(5, 0))?;
     let seen = stock(&shop, &goods.sku).await?;
     ensure!(seen.list("/in_transit").is_err(), "{}", seen.wrong("nothing is on its way any more"));
-    // The request that sent them, late: it is what became of it.
-    same("the request again", send(&shop, &key, &body).await?.expect(201)?.text("/status")?, "arrived")?;
+    // The request that sent them, late: it reads what it read, and what became of it stands under its id.
+    same("the request again", &send(&shop, &key, &body).await?.expect(201)?.bytes, &sent.bytes)?;
+    let read = shop.by_staff(Method::GET, format!("{PATH}/{id}")).await?.send().await?.expect(200)?;
+    same("the transfer", read.text("/status")?, "arrived")?;
     same("stock", shop.stock(&goods.sku).await?, Stock::sold(9, 0))
 }
 
