@@ -4,6 +4,7 @@
 //! between any two calls. Every way an order can be decided (the synchronous answer, a retry, a timer) is the one command
 //! [`till::Till::settle`]. It must never take money without an order, take it twice, or undo a winner's work.
 
+pub mod cashier;
 pub mod operations;
 pub mod pricing;
 pub mod rates;
@@ -14,7 +15,8 @@ use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 
 /// The queues of this service.
-pub const QUEUES: &[QueueSpec] = &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE];
+pub const QUEUES: &[QueueSpec] = 
+    &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE, operations::move_money::QUEUE];
 
 /// The tables of this service.
 pub const TABLES: &[TableSpec] = &[reports::TABLE];
@@ -29,5 +31,8 @@ pub fn functions() -> Vec<Function> {
         operations::retry_payment::function(),
         operations::stripe_webhook::function(),
         operations::reconcile_orders::function(),
+        operations::refund_order::function(),
+        operations::capture_order::function(),
+        operations::move_money::function(),
     ]
 }

@@ -9,10 +9,11 @@ use aws::{Capability, ConfigError, DataError, Grant, Platform};
 use futures_util::future::try_join_all;
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
-use kernel::counter::{Counter, Outcome as Moved};
+use kernel::counter::Outcome as Moved;
 use kernel::problem::code;
 use kernel::{Money, OrderId, Problem, Timestamp};
 use lambda::{Alarm, Cx};
+use orders::funds::Funds;
 use orders::order::OrderEvent;
 use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
@@ -88,11 +89,12 @@ fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
         token: None,
         capture_later: before.capture_later,
         funds: None,
+        capture: None,
     };
     match &answer.outcome {
         Outcome::Succeeded => {
             payment.status = PaymentStatus::Succeeded;
-            payment.funds = Some(Counter::holding(total.amount));
+            payment.funds = Some(Funds::of(total.amount));
         }
         Outcome::Authorized => payment.status = PaymentStatus::Authorized,
         Outcome::Declined { code } => {

@@ -4,6 +4,7 @@
 //! moves, and decided once: paid, cancelled or expired, by one conditional write. That write is also the event that
 //! confirms or releases stock and sends mail. It must never decide twice, nor change what was frozen.
 
+pub mod funds;
 pub mod operations;
 pub mod order;
 mod stored;

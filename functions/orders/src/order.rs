@@ -3,12 +3,12 @@
 use std::fmt;
 
 use inventory::Part;
-use kernel::counter::Counter;
 use kernel::{CartId, Country, CouponCode, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
 use promotions::Reduction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::funds::Funds;
 use crate::sums::TaxTerms;
 
 /// Where an order stands.
@@ -232,7 +232,10 @@ pub struct Payment {
     /// The money that was taken, in minor units, and what of it went back: refunds are held in it and confirmed, so that
     /// never more goes back than was taken. Only once money was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub funds: Option<Counter>,
+    pub funds: Option<Funds>,
+    /// How much of the money that was set aside is to be taken, in minor units, once that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<i64>,
 }
 
 /// One entry of an order's log: written in the same write as what it tells of.

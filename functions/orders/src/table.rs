@@ -1,6 +1,8 @@
 //! The `orders` table: one item an order, which is its decision record. Every change is one conditional write whose
 //! condition names the state it starts from.
 
+pub mod funds;
+
 use aws::table::{Written, attribute, from_item, n, s, to_item, written};
 use aws::{DataError, IndexSpec, Item, TableSpec, capability};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;

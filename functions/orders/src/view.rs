@@ -1,9 +1,10 @@
 //! An order as clients read it.
 
-use kernel::{Email, Money, OrderId, Timestamp};
+use kernel::{Currency, Email, Money, OrderId, RefundId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::funds::{Refund, RefundStatus, RefundedLine};
 use crate::order::{Address, Order, OrderEvent, OrderLine, PaymentStatus, Status, Totals, UsedCoupon};
 
 /// An order.
@@ -42,7 +43,7 @@ pub struct OrderView {
     /// Its parcels.
     pub shipments: Vec<Parcel>,
     /// Its refunds.
-    pub refunds: Vec<Refund>,
+    pub refunds: Vec<RefundView>,
     /// What happened to it, oldest first.
     pub events: Vec<OrderEvent>,
     /// When it was placed.
@@ -80,16 +81,50 @@ pub struct Parcel {
     pub id: String,
 }
 
-/// A refund. Nothing makes one yet.
+/// A refund.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Refund {
+pub struct RefundView {
     /// Its id.
-    pub id: String,
+    pub id: RefundId,
+    /// How much.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// The units it is for; none when it is an amount.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<RefundedLine>,
+    /// Why.
+    pub reason: String,
+    /// The provider's word for why it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it was given.
+    pub created_at: Timestamp,
+}
+
+impl RefundView {
+    /// As clients read it.
+    #[must_use]
+    pub fn of(id: &RefundId, refund: &Refund, currency: Currency) -> Self {
+        Self {
+            id: id.clone(),
+            amount: Money::new(refund.amount, currency),
+            status: refund.status,
+            lines: refund.lines.clone(),
+            reason: refund.reason.clone(),
+            code: refund.code.clone(),
+            created_at: refund.at,
+        }
+    }
 }
 
 impl From<Order> for OrderView {
     fn from(order: Order) -> Self {
         let pending = order.status == Status::Pending;
+        let currency = order.totals.total.currency;
+        let refunds = order.payment.funds.iter().flat_map(|funds| &funds.refunds);
+        let mut refunds: Vec<_> = refunds.map(|(id, refund)| RefundView::of(id, refund, currency)).collect();
+        refunds.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         let shipping_tax = order.shipping_tax().unwrap_or(Money::zero(order.totals.tax.currency));
         let payment = PaymentView {
             status: order.payment.status,
@@ -113,7 +148,7 @@ impl From<Order> for OrderView {
             shipping_method: order.shipping_method,
             payment,
             shipments: Vec::new(),
-            refunds: Vec::new(),
+            refunds,
             events: order.events,
             created_at: order.created_at,
             expires_at: pending.then_some(order.expires_at),

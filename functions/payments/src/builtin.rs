@@ -94,7 +94,7 @@ impl Stored {
             Status::Succeeded if self.captured > 0 && self.refunded == self.captured => Outcome::Refunded,
             Status::Succeeded => Outcome::Succeeded,
             Status::RequiresCapture => Outcome::Authorized,
-            Status::Declined => Outcome::Declined { code: self.code.unwrap_or_default() },
+            Status::Declined => Outcome::Declined { code: self.code.unwrap_or_else(|| "authentication_failed".into()) },
             Status::RequiresAction => Outcome::RequiresAction { client_secret: self.secret.unwrap_or_default() },
             Status::Failed => return Err(ProviderError::Passing("processing_error".into())),
             Status::Canceled => Outcome::Canceled,
@@ -213,6 +213,25 @@ impl Builtin {
         stands.map_or_else(|| Ok(missing(&intent.order)), Stored::answer)
     }
 
+    /// What the shopper's bank does when the shopper confirms a payment, or refuses to: known by the client secret that the
+    /// shop handed out. Where it stands then; `None` when nothing waits for that secret.
+    pub async fn confirm(&self, client_secret: &str, approve: bool) -> Result<Option<Status>, DataError> {
+        let id = client_secret.split_once("_secret_").and_then(|(id, _)| IntentId::parse(id));
+        let Some(id) = id else { return Ok(None) };
+        let stored: Option<Stored> = self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
+        let Some(stored) = stored.filter(|stored| stored.secret.as_deref() == Some(client_secret)) else {
+            return Ok(None);
+        };
+        let to = match (approve, stored.at_once) {
+            (false, _) => Status::Declined,
+            (true, true) => Status::Succeeded,
+            (true, false) => Status::RequiresCapture,
+        };
+        let captured = if to == Status::Succeeded { stored.amount.amount } else { 0 };
+        let stands = self.step(&stored.order, &[Status::RequiresAction], to, captured).await?;
+        Ok(stands.map(|stored| stored.status))
+    }
+
     async fn cancel_(&self, intent: &Intent) -> Result<Answer, ProviderError> {
         let (stored, fresh) = self.open(blank(intent, Status::Canceled)).await.map_err(no_answer)?;
         let open = [Status::RequiresAction, Status::Failed, Status::RequiresCapture];
@@ -231,7 +250,9 @@ impl Builtin {
     /// One conditional write: never above what was taken, and once for each key.
     async fn refund_(&self, intent: &Intent, refund: &Refund) -> Result<RefundOutcome, ProviderError> {
         let refused = |code: &str| Ok(RefundOutcome::Refused { code: code.to_owned() });
-        let Some(stored) = self.find(&intent.order).await.map_err(no_answer)? else { return refused("no_such_payment") };
+        let Some(stored) = self.find(&intent.order).await.map_err(no_answer)? else {
+            return refused("no_such_payment");
+        };
         if stored.refunds.contains_key(&refund.key) {
             return Ok(RefundOutcome::Succeeded);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
 use checkout::operations::expire_orders::{Due, DueHold};
+use checkout::operations::move_money::Movement;
 use checkout::operations::retry_payment::{Reported, Unsettled};
 use checkout::reports::Report;
 use inventory::ledger::CounterItem;
@@ -16,6 +17,7 @@ use kernel::limits::QUEUE_DELAY;
 use kernel::{OrderId, ReservationId, Timestamp};
 use lambda::Change;
 use notifications::{Notice, NoticeKind};
+use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
 use serde::Serialize;
 
@@ -24,6 +26,8 @@ pub type Outgoing = (&'static QueueSpec, Message);
 
 /// A timer rings a little after its deadline, so that clocks that differ do not make it ring in vain.
 const AFTER_DEADLINE: Duration = Duration::from_secs(1);
+/// The first time the worker looks after a capture or a refund.
+const FIRST_MOVE: Duration = Duration::from_secs(20);
 /// The first time a payment without an answer is asked for again.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 
@@ -51,11 +55,34 @@ pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
         let message = message(change, "payment.unknown.v1", "", unsettled, FIRST_RETRY);
         out.push((&checkout::operations::retry_payment::QUEUE, message));
     }
+    money_moves(change, &order, before.as_ref(), &mut out);
     let was_pending = before.as_ref().is_none_or(|old| old.status == Status::Pending);
     if was_pending && order.status != Status::Pending {
         decided(change, &order, before.as_ref(), &mut out);
     }
     out
+}
+
+/// Captures and refunds that were asked for and not carried out. The call that asked does so itself, most times before the
+/// worker comes.
+fn money_moves(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec<Outgoing>) {
+    let mut send = |part: &str, refund| {
+        let movement = Movement { order: order.id.clone(), refund };
+        let message = message(change, "money.moves.v1", part, movement, FIRST_MOVE);
+        out.push((&checkout::operations::move_money::QUEUE, message));
+    };
+    let was_asked = before.is_some_and(|old| old.payment.capture.is_some());
+    if order.payment.capture.is_some() && order.payment.status == PaymentStatus::Authorized && !was_asked {
+        send("capture", None);
+    }
+    let old = before.and_then(|old| old.payment.funds.as_ref());
+    let refunds = order.payment.funds.iter().flat_map(|funds| &funds.refunds);
+    for (id, refund) in refunds {
+        let known = old.is_some_and(|old| old.refunds.contains_key(id));
+        if refund.status == RefundStatus::Pending && !known {
+            send(id.as_str(), Some(id.clone()));
+        }
+    }
 }
 
 fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec<Outgoing>) {

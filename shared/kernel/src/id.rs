@@ -147,6 +147,10 @@ id_type!(
     IntentId, "pi", 16
 );
 id_type!(
+    /// A refund.
+    RefundId, "ref", 14
+);
+id_type!(
     /// An event on its way to the workers.
     EventId, "evt", 22
 );

@@ -16,7 +16,7 @@ pub mod shape;
 pub mod text;
 pub mod time;
 
-pub use id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
+pub use id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, RefundId, ReservationId, TransferId, UserId};
 pub use money::{Currency, Money};
 pub use problem::{Code, FieldError, Problem};
 pub use text::{CategoryPath, Country, CouponCode, Email, Handle, Sku, Slug};

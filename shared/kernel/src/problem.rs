@@ -164,6 +164,14 @@ pub mod code {
         WEBHOOK_SIGNATURE = "webhook-signature" 400 Caller false "The webhook's signature is not valid";
         /// The payment was refused.
         PAYMENT_DECLINED = "payment-declined" 402 Caller false "The payment was declined";
+        /// More would go back than was taken and not given back yet.
+        REFUND_TOO_LARGE = "refund-too-large" 409 Caller false "The refund is larger than what is left";
+        /// No money was taken for the order.
+        NOTHING_TO_REFUND = "nothing-to-refund" 409 Caller false "There is nothing to refund";
+        /// More would be taken than was set aside.
+        CAPTURE_TOO_LARGE = "capture-too-large" 409 Caller false "The capture is larger than what was set aside";
+        /// No money is set aside for the order.
+        NOTHING_TO_CAPTURE = "nothing-to-capture" 409 Caller false "There is nothing to capture";
         /// We do not ship there, or not this way.
         SHIPPING_UNAVAILABLE = "shipping-unavailable" 422 Caller false "The shipping method is not available";
         /// The body is larger than allowed.

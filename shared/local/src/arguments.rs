@@ -40,11 +40,12 @@ const COMMANDS: &[Spec] = &[
     },
     Spec {
         name: "demo",
-        about: "lets many shoppers race for few units, in memory, over HTTP",
+        about: "lets many shoppers race for few units, and then pay at a provider that misbehaves; in memory, over HTTP",
         flags: &[
             ("--shoppers", Some("NUMBER"), "how many (200)"),
             ("--units", Some("NUMBER"), "for how many units (10)"),
             ("--shards", Some("NUMBER"), "split over how many shards (1)"),
+            ("--checkouts", Some("NUMBER"), "how many checkouts in the second act (500)"),
             ("--sockets", Some("NUMBER"), "over how many connections at once (256)"),
         ],
     },

@@ -8,9 +8,10 @@ use lambda::{Function, Trigger};
 use crate::setup;
 use crate::shop::PREFIX;
 
-/// All grants of a function.
-pub(crate) fn of(function: &Function, queues: &[QueueSpec]) -> BTreeSet<engine::Grant> {
-    function.grants.iter().flat_map(|grant| named(grant, queues)).collect()
+/// All grants of a function in a shop with this payment provider.
+pub(crate) fn of(function: &Function, queues: &[QueueSpec], payments: &str) -> BTreeSet<engine::Grant> {
+    let grants = function.grants.iter().filter(|grant| grant.applies(payments));
+    grants.flat_map(|grant| named(grant, queues)).collect()
 }
 
 fn named(grant: &Grant, queues: &[QueueSpec]) -> Vec<engine::Grant> {

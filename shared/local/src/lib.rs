@@ -28,6 +28,7 @@ pub mod shop;
 pub mod simulate;
 pub mod soak;
 pub mod start;
+pub mod storm;
 
 pub use pump::Pump;
 pub use shop::{Options, Registry, Shop, ShopError};

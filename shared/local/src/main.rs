@@ -17,7 +17,7 @@ use local::pages::Pages;
 use local::physics::Trial;
 use local::simulate::{self, Plan};
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
-use local::{Options, Pump, Shop, generate, registry};
+use local::{Options, Pump, Shop, generate, registry, storm};
 use testkit::{Target, blackbox, race};
 
 type Failure = Box<dyn std::error::Error>;
@@ -314,9 +314,13 @@ async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
     let units = arguments.number("--units", 10_u32)?;
     let shards = arguments.number("--shards", 1_u32)?;
     let sockets = arguments.number("--sockets", 256_usize)?;
+    let checkouts = arguments.number("--checkouts", 500_usize)?;
     let listener = gateway::bind("127.0.0.1:0").await?;
     let url = base_url(&listener)?;
-    let options = Options { offload: true, base_url: url.clone(), variables: tuned(vars), ..Options::memory() };
+    let mut variables = tuned(vars);
+    // Who never opens the bank's page is waited for in the second act.
+    variables.entry("OXCART_HOLD_SECONDS".into()).or_insert_with(|| "30".into());
+    let options = Options { offload: true, base_url: url.clone(), variables, ..Options::memory() };
     let place = options.place.clone();
     let shop = Shop::open(options, registry::registry()).await?;
     let pump = Pump::start(&shop);
@@ -327,12 +331,20 @@ async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
     let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
     let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
     let finish = race::race(&target, shoppers, units, sockets, shards).await;
+    let reckoning = match &finish {
+        Ok(finish) => {
+            println!("{finish}");
+            Some(storm::storm(&shop, &target, checkouts, sockets).await)
+        }
+        Err(_) => None,
+    };
     drop(stop);
     server.await?;
     pump.stop().await;
-    let finish = finish?;
-    println!("{finish}");
-    Ok(if finish.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let good = finish?.success();
+    let reckoning = reckoning.transpose()?.unwrap_or_default();
+    println!("{reckoning}");
+    Ok(if good && reckoning.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn smoke(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {

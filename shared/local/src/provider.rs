@@ -11,14 +11,15 @@ use std::time::Duration;
 use aws::SigningSecret;
 use bytes::Bytes;
 use engine::{Call, ConnectorFailure, Layer, Next, Reply};
-use http::Request;
+use http::{Method, Request, StatusCode, header};
 use kernel::EventId;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
-use payments::builtin::{self, Stored, Told, webhook_secret};
+use payments::builtin::{self, Builtin, Stored, Told, webhook_secret};
 use payments::signature::sign;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::shop::{Inner, PREFIX, Shop};
+use crate::shop::{Inner, PREFIX, Shop, to_json};
 
 /// How the provider misbehaves. By default it does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +125,56 @@ impl Bank {
             .map_err(|error| error.to_string())?;
         let response = shop.request(request).await;
         if response.status().is_success() { Ok(()) } else { Err(format!("the webhook was answered {}", response.status())) }
+    }
+}
+
+/// What a client confirms a payment with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    client_secret: String,
+    #[serde(default = "approves")]
+    approve: bool,
+}
+
+fn approves() -> bool {
+    true
+}
+
+/// What only a local shop answers: the provider's behaviour (`GET`, `PUT /dev/provider`), and the bank's page on which a
+/// shopper confirms a payment (`POST /dev/provider/confirmations`). `None` for any other request.
+pub async fn answer(shop: &Shop, request: &Request<Bytes>) -> Option<(StatusCode, Value)> {
+    let json_sent = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    let wrong = |detail: String| (StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": detail }));
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/dev/provider") => Some((StatusCode::OK, to_json(&shop.bank().menu()))),
+        // A page of another site cannot send this type without being asked first, and it is not.
+        (&Method::PUT | &Method::POST, "/dev/provider" | "/dev/provider/confirmations") if !json_sent => {
+            Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, json!({ "detail": "send application/json" })))
+        }
+        (&Method::PUT, "/dev/provider") => Some(match serde_json::from_slice::<Menu>(request.body()) {
+            Ok(menu) => {
+                shop.bank().behave(menu.clone());
+                (StatusCode::OK, to_json(&menu))
+            }
+            Err(error) => wrong(error.to_string()),
+        }),
+        (&Method::POST, "/dev/provider/confirmations") => {
+            let Confirmation { client_secret, approve } = match serde_json::from_slice(request.body()) {
+                Ok(confirmation) => confirmation,
+                Err(error) => return Some(wrong(error.to_string())),
+            };
+            let provider = match Builtin::connect(shop.platform()) {
+                Ok(provider) => provider,
+                Err(error) => return Some(wrong(error.to_string())),
+            };
+            Some(match provider.confirm(&client_secret, approve).await {
+                Ok(Some(status)) => (StatusCode::OK, json!({ "status": status })),
+                Ok(None) => (StatusCode::NOT_FOUND, json!({ "detail": "no payment waits for this secret" })),
+                Err(error) => (StatusCode::SERVICE_UNAVAILABLE, json!({ "detail": error.to_string() })),
+            })
+        }
+        _ => None,
     }
 }
 

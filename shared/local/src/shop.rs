@@ -242,7 +242,7 @@ impl Shop {
         };
         let router = Router::new(&registry.functions);
         let connect = |function: Function| {
-            let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues)));
+            let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues, &platform.config().payments)));
             let further = options.layers.as_ref().map(|layers| layers(function.name)).unwrap_or_default();
             let guarding: Arc<dyn Layer> = guard.clone();
             let bank: Arc<dyn Layer> = Arc::new(Misbehaviour(bank.clone()));

@@ -1,9 +1,12 @@
 //! One module an endpoint or worker.
 
+pub mod capture_order;
 pub mod expire_orders;
+pub mod move_money;
 pub mod place_order;
 pub mod quote;
 pub mod reconcile_orders;
+pub mod refund_order;
 pub mod retry_payment;
 pub mod stripe_webhook;
 

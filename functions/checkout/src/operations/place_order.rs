@@ -276,6 +276,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp,
         token: Some(body.payment_token),
         capture_later: false,
         funds: None,
+        capture: None,
     };
     Order {
         number: number(&id),

@@ -36,9 +36,10 @@ fn sending(queues: &[&QueueSpec]) -> Vec<Grant> {
 #[derive(Clone)]
 struct OrderQueues(Vec<(&'static str, Queue)>);
 
-const OF_ORDERS: [&QueueSpec; 5] = [
+const OF_ORDERS: [&QueueSpec; 6] = [
     &checkout::operations::expire_orders::QUEUE,
     &checkout::operations::retry_payment::QUEUE,
+    &checkout::operations::move_money::QUEUE,
     &inventory::operations::confirm_holds::QUEUE,
     &cart::operations::close_cart::QUEUE,
     &notifications::operations::send_email::QUEUE,

@@ -1,6 +1,6 @@
 //! `infra/generated/functions.json`: everything Terraform is told. infra/*.tf names no function, table or queue of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws::{Grant, IndexSpec, QueueSpec, Resource, TableSpec};
 use lambda::{Alarm, Auth, Function, Trigger};
@@ -22,7 +22,7 @@ struct Document<'a> {
     tables: Vec<TableLine>,
     queues: Vec<QueueLine>,
     keys: Vec<Named>,
-    secrets: Vec<Named>,
+    secrets: Vec<SecretLine>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +99,16 @@ struct Named {
     name: &'static str,
 }
 
+#[derive(Serialize)]
+struct SecretLine {
+    name: &'static str,
+    /// Whether whoever runs the stage brings its value; the others are drawn at random.
+    brought: bool,
+    /// The payment provider without which there is no such secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only_with: Option<&'static str>,
+}
+
 /// The file's text.
 pub(super) fn text(source: &Source) -> String {
     let document = Document {
@@ -109,10 +119,7 @@ pub(super) fn text(source: &Source) -> String {
             Resource::Key { name } => Some(*name),
             _ => None,
         }),
-        secrets: named(source, |resource| match resource {
-            Resource::Secret { name } => Some(*name),
-            _ => None,
-        }),
+        secrets: secrets(source),
     };
     super::pretty(&document)
 }
@@ -196,4 +203,17 @@ fn named(source: &Source, kind: impl Fn(&Resource) -> Option<&'static str>) -> V
     let grants = source.functions().flat_map(|(_, function)| &function.grants);
     let names: BTreeSet<&'static str> = grants.filter_map(|grant| kind(&grant.resource)).collect();
     names.into_iter().map(|name| Named { name }).collect()
+}
+
+/// The secrets that any function is granted, by name. One whose every grant has the same condition has it too.
+fn secrets(source: &Source) -> Vec<SecretLine> {
+    let mut secrets: BTreeMap<&'static str, Option<&'static str>> = BTreeMap::new();
+    for grant in source.functions().flat_map(|(_, function)| &function.grants) {
+        if let Resource::Secret { name } = grant.resource {
+            let known = secrets.entry(name).or_insert(grant.only_with);
+            *known = known.filter(|provider| grant.only_with == Some(*provider));
+        }
+    }
+    let brought = |name| aws::keys::BROUGHT.iter().any(|secret| secret.name == name);
+    secrets.into_iter().map(|(name, only_with)| SecretLine { name, brought: brought(name), only_with }).collect()
 }

@@ -37,6 +37,9 @@ impl Pages {
 
     /// The page at an address; `None` when there is none, and the request is the API's.
     pub async fn answer(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        if let Some((status, value)) = crate::provider::answer(&self.shop, request).await {
+            return Some(answer(status, "application/json", value.to_string()));
+        }
         let head = request.method() == Method::HEAD;
         if request.method() != Method::GET && !head {
             return None;

@@ -9,6 +9,7 @@ use inventory::reservation::{Reservation, State};
 use inventory::{CounterKey, Part};
 use kernel::OrderId;
 use kernel::audit::{Books, Record, Standing, Violation};
+use orders::funds::Funds;
 use orders::{Order, Status};
 use payments::builtin::Stored;
 
@@ -159,7 +160,7 @@ impl Watch {
         let mut wrong = Vec::new();
         for order in orders {
             let funds = order.payment.funds.as_ref();
-            let kept = funds.map_or(0, |funds| funds.received - funds.taken);
+            let kept = funds.map_or(0, Funds::kept);
             if order.status == Status::Paid && kept != order.totals.total.amount {
                 wrong.push(format!("{} is paid and has {kept} of {}", order.id, order.totals.total));
             }

@@ -1,0 +1,5 @@
+//! The Lambda `capture-order`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![checkout::operations::capture_order::function()])
+}

@@ -1,0 +1,152 @@
+//! Money that moves after an order was paid: captures and refunds, asked for by one conditional write on the order, carried
+//! out at the provider, and noted by another. Whoever comes second, the call or the worker, changes nothing.
+
+use std::time::Duration;
+
+use aws::{Capability, ConfigError, Grant, Platform};
+use kernel::{Money, OrderId, Problem, RefundId};
+use lambda::Cx;
+use orders::funds::{Funds, RefundStatus};
+use orders::order::OrderEvent;
+use orders::table::LoadOrder;
+use orders::table::funds::{Changed, MoveFunds};
+use orders::{Order, PaymentStatus};
+use payments::{Outcome, Payments, Provider as _, RefundOutcome};
+
+use crate::till::intent_of;
+
+/// How often a write is tried again that somebody else's came before.
+const ROUNDS: usize = 5;
+
+/// What moving an order's money takes.
+#[derive(Clone)]
+pub struct Cashier {
+    load: LoadOrder,
+    funds: MoveFunds,
+    payments: Payments,
+}
+
+impl Capability for Cashier {
+    fn grants() -> Vec<Grant> {
+        [LoadOrder::grants(), MoveFunds::grants(), Payments::grants()].concat()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self {
+            load: LoadOrder::connect(platform)?,
+            funds: MoveFunds::connect(platform)?,
+            payments: Payments::connect(platform)?,
+        })
+    }
+}
+
+/// What came of asking the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// The order says how it ended.
+    Out(Box<Order>),
+    /// The provider gave no answer: the worker asks again.
+    NotYet(String),
+}
+
+fn busy() -> Problem {
+    Problem::new(kernel::problem::code::REQUEST_IN_FLIGHT, "the order is being changed by others").retry_after(1)
+}
+
+fn event(cx: &Cx, kind: &str, detail: String) -> OrderEvent {
+    OrderEvent { at: cx.now(), kind: kind.to_owned(), actor: cx.actor(), detail: Some(detail) }
+}
+
+impl Cashier {
+    /// The order.
+    pub async fn load(&self, id: &OrderId) -> Result<Option<Order>, Problem> {
+        Ok(self.load.load(id).await?)
+    }
+
+    /// The writes that ask for something.
+    #[must_use]
+    pub fn funds(&self) -> &MoveFunds {
+        &self.funds
+    }
+
+    /// Carries out a refund that is held, and notes how it ended.
+    pub async fn refund(&self, order: Order, id: &RefundId, limit: Duration, cx: &Cx) -> Result<Carried, Problem> {
+        let funds = order.payment.funds.as_ref();
+        let Some(refund) = funds.and_then(|funds| funds.refunds.get(id)).cloned() else {
+            return Err(Problem::internal("the refund is not on the order"));
+        };
+        if refund.status != RefundStatus::Pending {
+            return Ok(Carried::Out(Box::new(order)));
+        }
+        let amount = Money::new(refund.amount, order.totals.total.currency);
+        let (intent, asked) = (intent_of(&order), payments::Refund { key: id.to_string(), amount });
+        let outcome = match cx.within(limit, self.payments.refund(&intent, &asked)).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(error)) => return Ok(Carried::NotYet(error.to_string())),
+            None => return Ok(Carried::NotYet("time-out".into())),
+        };
+        let mut order = order;
+        for _ in 0..ROUNDS {
+            let changed = match &outcome {
+                RefundOutcome::Succeeded => {
+                    let event = event(cx, "refunded", amount.to_string());
+                    self.funds.confirm(&order, id, refund.amount, &event).await?
+                }
+                RefundOutcome::Refused { code } => {
+                    cx.count("RefundsRefused", 1);
+                    let event = event(cx, "refund_refused", code.clone());
+                    self.funds.release(&order, id, code, &event).await?
+                }
+            };
+            match changed {
+                Changed::Yes(order) => return Ok(Carried::Out(order)),
+                Changed::No(stands) => {
+                    let refund = stands.payment.funds.as_ref().and_then(|funds| funds.refunds.get(id));
+                    if refund.is_none_or(|refund| refund.status != RefundStatus::Pending) {
+                        return Ok(Carried::Out(stands));
+                    }
+                    order = *stands;
+                }
+            }
+        }
+        Err(busy())
+    }
+
+    /// Carries out a capture that was asked for, and notes how it ended.
+    pub async fn capture(&self, order: Order, limit: Duration, cx: &Cx) -> Result<Carried, Problem> {
+        let Some(amount) = order.payment.capture else { return Err(Problem::internal("no capture was asked for")) };
+        if order.payment.status != PaymentStatus::Authorized {
+            return Ok(Carried::Out(Box::new(order)));
+        }
+        let amount = Money::new(amount, order.totals.total.currency);
+        let intent = intent_of(&order);
+        let answer = match cx.within(limit, self.payments.capture(&intent, amount)).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Ok(Carried::NotYet(error.to_string())),
+            None => return Ok(Carried::NotYet("time-out".into())),
+        };
+        let funds = match answer.outcome {
+            Outcome::Succeeded => Some(Funds::of(amount.amount)),
+            // The bank let it go: there is nothing to be taken any more, and people must look.
+            Outcome::Canceled | Outcome::Missing | Outcome::Declined { .. } | Outcome::Refunded => None,
+            Outcome::Authorized | Outcome::Processing | Outcome::RequiresAction { .. } => {
+                return Ok(Carried::NotYet("the provider has not taken it yet".into()));
+            }
+        };
+        let mut order = order;
+        for _ in 0..ROUNDS {
+            let kind = if funds.is_some() { "captured" } else { "capture_failed" };
+            if funds.is_none() {
+                cx.count("CapturesFailed", 1);
+            }
+            match self.funds.captured(&order, funds.as_ref(), &event(cx, kind, amount.to_string())).await? {
+                Changed::Yes(order) => return Ok(Carried::Out(order)),
+                Changed::No(stands) if stands.payment.status != PaymentStatus::Authorized => {
+                    return Ok(Carried::Out(stands));
+                }
+                Changed::No(stands) => order = *stands,
+            }
+        }
+        Err(busy())
+    }
+}
