@@ -76,6 +76,9 @@ generate: ## writes what is generated from the registry (functions.json, openapi
 test-dynamodb: ## the table and counter tests against Amazon's DynamoDB Local (needs npm and Java 17)
 	@infra/scripts/test-dynamodb.sh $(ARGS)
 
+test-stripe: ## Stripe's adapter against localstripe: pay, decline, 3-D Secure, refund, webhook (needs python3)
+	@infra/scripts/test-stripe.sh $(ARGS)
+
 # --- AWS and its emulators -----------------------------------------------------------------------------------------
 
 tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (needs python3 and terraform)
@@ -105,4 +108,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci

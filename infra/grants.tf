@@ -39,12 +39,13 @@ locals {
     )
   }
 
+  # What only one payment provider needs is granted where that one is in use.
   grants = {
     for name, f in local.functions : name => concat(local.trigger_grants[name], [
       for g in f.grants : {
         actions  = g.actions
         resource = join(" ", compact([g.resource.type, try(g.resource.table, ""), try(g.resource.name, "")]))
-      }
+      } if try(g.only_with, var.payments) == var.payments
     ])
   }
 

@@ -15,7 +15,10 @@ locals {
   tables    = { for t in local.registry.tables : t.name => t }
   queues    = { for q in local.registry.queues : q.name => q }
   keys      = toset([for k in local.registry.keys : k.name])
-  secrets   = toset([for s in local.registry.secrets : s.name])
+  # A stage has the secrets of its own payment provider, not of the others.
+  secrets = toset([for s in local.registry.secrets : s.name if try(s.only_with, var.payments) == var.payments])
+  # The others are brought by whoever runs the stage (docs/operations.md).
+  drawn = toset([for s in local.registry.secrets : s.name if contains(local.secrets, s.name) && !try(s.brought, false)])
 
   http      = { for name, f in local.functions : name => f.trigger if f.trigger.type == "http" }
   consumers = { for name, f in local.functions : name => f.trigger if f.trigger.type == "queue" }
@@ -110,7 +113,7 @@ data "aws_kms_public_key" "token" {
 # The value is drawn by Secrets Manager in the middle of an apply and handed to a write-only argument: neither the plan
 # nor the state ever holds it. (random_password, and secret_string, would be readable in the state.)
 ephemeral "aws_secretsmanager_random_password" "this" {
-  for_each = local.secrets
+  for_each = local.drawn
 
   password_length            = 64
   exclude_punctuation        = true
@@ -125,7 +128,7 @@ resource "aws_secretsmanager_secret" "this" {
 }
 
 resource "aws_secretsmanager_secret_version" "this" {
-  for_each = local.secrets
+  for_each = local.drawn
 
   secret_id                = aws_secretsmanager_secret.this[each.key].id
   secret_string_wo         = ephemeral.aws_secretsmanager_random_password.this[each.key].random_password
@@ -197,6 +200,7 @@ module "function" {
     contains(keys(local.http), each.key) && length(data.aws_kms_public_key.token) > 0
     ? { OXCART_JWT_PUBLIC_KEY = data.aws_kms_public_key.token[0].public_key_pem }
     : {},
+    var.stripe_url == null ? {} : { OXCART_STRIPE_URL = var.stripe_url },
     contains(local.keys, local.token_key) ? { OXCART_TOKENS_KEY = aws_kms_key.this[local.token_key].arn } : {},
     var.environment,
   )

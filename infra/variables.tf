@@ -47,7 +47,7 @@ variable "issuer" {
 }
 
 variable "payments" {
-  description = "OXCART_PAYMENTS: the payment provider."
+  description = "OXCART_PAYMENTS: the payment provider. stripe needs its secret, which is brought (docs/operations.md)."
   type        = string
   default     = "builtin"
 
@@ -55,6 +55,12 @@ variable "payments" {
     condition     = contains(["builtin", "stripe"], var.payments)
     error_message = "payments is builtin or stripe"
   }
+}
+
+variable "stripe_url" {
+  description = "OXCART_STRIPE_URL: where Stripe's API is; null is Stripe itself. The key goes there, so https:// it is."
+  type        = string
+  default     = null
 }
 
 variable "mail_from" {

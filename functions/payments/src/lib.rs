@@ -8,6 +8,8 @@ pub mod breaker;
 pub mod builtin;
 pub mod provider;
 pub mod signature;
+pub mod stripe;
+pub mod transport;
 
 use aws::{Capability, ConfigError, Grant, Platform, SigningSecret, TableSpec};
 use kernel::Timestamp;
@@ -26,7 +28,7 @@ pub struct Payments(Arc<breaker::Guarded>);
 
 impl Capability for Payments {
     fn grants() -> Vec<Grant> {
-        builtin::grants()
+        of_builtin(builtin::grants()).chain(stripe::grants()).collect()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -34,9 +36,15 @@ impl Capability for Payments {
     }
 }
 
+/// What only the built-in provider needs.
+fn of_builtin(grants: Vec<Grant>) -> impl Iterator<Item = Grant> {
+    grants.into_iter().map(|grant| grant.only_with("builtin"))
+}
+
 fn provider(platform: &Platform) -> Result<Arc<dyn Provider>, ConfigError> {
     match platform.config().payments.as_str() {
         "builtin" => Ok(Arc::new(builtin::Builtin::connect(platform)?)),
+        "stripe" => Ok(Arc::new(stripe::Stripe::connect(platform))),
         other => Err(ConfigError::one(format!("there is no payment provider `{other}`"))),
     }
 }
@@ -47,7 +55,7 @@ pub struct PaymentReports(Arc<dyn Provider>);
 
 impl Capability for PaymentReports {
     fn grants() -> Vec<Grant> {
-        SigningSecret::grants()
+        of_builtin(SigningSecret::grants()).chain(stripe::grants()).collect()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {

@@ -58,22 +58,39 @@ pub struct Grant {
     pub actions: Vec<&'static str>,
     /// What they may be done to.
     pub resource: Resource,
+    /// Only in a stage with this payment provider (`OXCART_PAYMENTS`); in every stage when it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_with: Option<&'static str>,
 }
 
 impl Grant {
     /// Actions on a resource.
     #[must_use]
     pub fn new(actions: &[&'static str], resource: Resource) -> Self {
-        Self { actions: actions.to_vec(), resource }
+        Self { actions: actions.to_vec(), resource, only_with: None }
+    }
+
+    /// The same, only in a stage with this payment provider: the code of every provider is in the function, and what the
+    /// others need it may not do.
+    #[must_use]
+    pub fn only_with(self, payments: &'static str) -> Self {
+        Self { only_with: Some(payments), ..self }
+    }
+
+    /// Whether it is given in a stage with this payment provider.
+    #[must_use]
+    pub fn applies(&self, payments: &str) -> bool {
+        self.only_with.is_none_or(|provider| provider == payments)
     }
 }
 
-/// Merges grants: one entry a resource, actions sorted and without repetition.
+/// Merges grants: one entry a resource and condition, actions sorted and without repetition.
 #[must_use]
 pub fn union(grants: impl IntoIterator<Item = Grant>) -> Vec<Grant> {
     let mut all: Vec<Grant> = Vec::new();
     for grant in grants {
-        match all.iter_mut().find(|known| known.resource == grant.resource) {
+        let same = |known: &&mut Grant| known.resource == grant.resource && known.only_with == grant.only_with;
+        match all.iter_mut().find(same) {
             Some(known) => known.actions.extend(grant.actions),
             None => all.push(grant),
         }
@@ -151,4 +168,27 @@ macro_rules! capability {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_keeps_grants_on_one_resource_apart() {
+        let table = Resource::Table { name: "payments" };
+        let always = Grant::new(&["dynamodb:PutItem", "dynamodb:GetItem"], table.clone());
+        let builtin = Grant::new(&["dynamodb:UpdateItem"], table.clone()).only_with("builtin");
+        let again = Grant::new(&["dynamodb:GetItem"], table.clone()).only_with("builtin");
+        let all = union([always, builtin, again]);
+        assert_eq!(all.len(), 2);
+        let given = |payments: &str| -> Vec<&'static str> {
+            all.iter().filter(|grant| grant.applies(payments)).flat_map(|grant| grant.actions.clone()).collect()
+        };
+        assert_eq!(given("stripe"), ["dynamodb:GetItem", "dynamodb:PutItem"]);
+        assert_eq!(given("builtin").len(), 4);
+        let text = serde_json::to_value(&all).unwrap();
+        let conditions: Vec<_> = text.as_array().unwrap().iter().map(|grant| grant.get("only_with").cloned()).collect();
+        assert!(conditions.contains(&None) && conditions.contains(&Some("builtin".into())));
+    }
 }

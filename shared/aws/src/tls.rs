@@ -1,22 +1,44 @@
 //! The HTTPS client under the SDK: rustls on ring, trusting the five roots that AWS's endpoints chain to and no others.
 //!
-//! Parsing the system's 144 roots was half of a function's start-up CPU (docs/adr/0003). Other hosts get their own store.
+//! Parsing the system's 144 roots was half of a function's start-up CPU (docs/adr/0003). Other hosts get their own store:
+//! whoever calls one brings its roots, and builds the connector when it is first needed.
 
-use aws_smithy_http_client::Builder;
+use std::time::Duration;
+
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
 
 use crate::config::ConfigError;
 
 /// Amazon Root CA 1 to 4 and the Starfield root that older endpoints chain to, from <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../roots.pem");
 
-pub(crate) fn https_client() -> Result<SharedHttpClient, ConfigError> {
-    let store = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+/// How long a connection to another host than AWS's may take to stand: a continent away is a quarter of a second.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long such a connection is kept without use. A sandbox is frozen between calls, and a far end that gave up meanwhile
+/// makes the next call fail.
+const IDLE: Duration = Duration::from_secs(45);
+
+fn trusting(roots: &[u8]) -> Result<TlsContext, ConfigError> {
+    let store = TrustStore::empty().with_pem_certificate(roots);
     let context = TlsContext::builder().with_trust_store(store).build();
-    let context = context.map_err(|error| ConfigError::one(format!("bundled roots: {error}")))?;
+    context.map_err(|error| ConfigError::one(format!("bundled roots: {error}")))
+}
+
+pub(crate) fn https_client() -> Result<SharedHttpClient, ConfigError> {
+    let context = trusting(AMAZON_ROOTS)?;
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
+}
+
+/// A connector for hosts that are not AWS's, trusting these roots (PEM) and no others. It takes `http://` addresses as well;
+/// whoever sends a secret looks at the address first.
+pub fn connector(roots: &[u8]) -> Result<SharedHttpConnector, ConfigError> {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+    let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(trusting(roots)?);
+    let connector = builder.connector_settings(settings).pool_idle_timeout(IDLE).build();
+    Ok(SharedHttpConnector::new(connector))
 }
 
 #[cfg(test)]

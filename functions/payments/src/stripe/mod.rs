@@ -1,0 +1,302 @@
+//! Stripe: payment intents, refunds and webhooks over its HTTP API.
+//!
+//! [`wire`] knows the words, pure; here is the order in which they are said. One order has one intent: it is made under an
+//! idempotency key that is the order's, so that its id need not be known, and confirmed under a key of order and token.
+//! Stripe answers a key that it knows with what it answered first, failures included; so a failure that comes out of its
+//! memory is tried again under the next key of the row, and any other answer out of its memory is looked up afresh. An
+//! intent can be paid once only, whatever keys are used: that is Stripe's own guard, and the last one.
+//!
+//! Stripe may forget a key after 24 hours. Until then who has not learnt an order's intent must have asked; later a call
+//! without the id would make a second intent, and find nothing on it.
+//!
+//! It must never log, print or return an API key, a token or a body.
+
+mod declines;
+mod wire;
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use aws::keys::STRIPE;
+use aws::{BoxFuture, Grant, LiveSecret, Platform};
+use futures_util::future::{Either, select};
+use kernel::{Money, Timestamp};
+use serde::Deserialize;
+
+use self::wire::{Ask, Said};
+use crate::provider::{Answer, Event, EventError, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome};
+use crate::signature;
+use crate::transport::{Lost, Reply, Transport};
+
+/// The roots that Stripe's domains chain to, as Stripe publishes them (<https://docs.stripe.com/tls-certificates>), from its
+/// own library stripe-python 16.1.0.
+const ROOTS: &[u8] = include_bytes!("roots.pem");
+/// How many keys of a row are tried. Each further one follows a failure in passing that Stripe remembers.
+const ROW: usize = 8;
+/// The longest API key that is believed, and the shortest webhook secret.
+const KEY_CHARS: usize = 255;
+const SECRET_CHARS: usize = 16;
+/// How many webhook secrets are valid at a time: two, while one is rolled.
+const SECRETS: usize = 4;
+
+/// What using it takes: its secret, in a stage that uses it.
+#[must_use]
+pub fn grants() -> Vec<Grant> {
+    vec![LiveSecret::<Account>::grant(&STRIPE).only_with("stripe")]
+}
+
+/// What Stripe gave us. No `Debug`.
+#[derive(PartialEq, Eq, Deserialize)]
+struct Account {
+    api_key: String,
+    webhook_secrets: Vec<String>,
+}
+
+impl Account {
+    /// Reads `{"api_key": "sk_…", "webhook_secrets": ["whsec_…"]}`; `None` when anything is missing or cannot be right. Without
+    /// a secret no webhook is believed; with an empty one, every webhook would be.
+    fn read(text: &str) -> Option<Self> {
+        let account: Self = serde_json::from_str(text).ok()?;
+        let key = &account.api_key;
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = (1..=KEY_CHARS).contains(&key.len()) && plain(key) && account.webhook_secrets.len() <= SECRETS;
+        let long = |secret: &String| secret.len() >= SECRET_CHARS && plain(secret);
+        (good && account.webhook_secrets.iter().all(long)).then_some(account)
+    }
+}
+
+/// Stripe.
+pub struct Stripe {
+    transport: Transport,
+    account: LiveSecret<Account>,
+    platform: Platform,
+}
+
+/// The intent of an order, found or made.
+enum Opened {
+    /// It was there.
+    Known(String),
+    /// It was made just now, so nobody has asked for its money.
+    Fresh(String),
+    /// Stripe makes none for such an order.
+    Refused(Answer),
+}
+
+type Answered<T> = Result<T, ProviderError>;
+
+impl Stripe {
+    /// To the address in the configuration. Nothing is built or sent before the first call.
+    #[must_use]
+    pub fn connect(platform: &Platform) -> Self {
+        Self::over(platform, Transport::new(&platform.config().stripe_url, ROOTS))
+    }
+
+    /// Over another transport: recorded answers.
+    #[must_use]
+    pub fn over(platform: &Platform, transport: Transport) -> Self {
+        let account = LiveSecret::connect(platform, &STRIPE, Account::read);
+        Self { transport, account, platform: platform.clone() }
+    }
+
+    fn shop(&self) -> &str {
+        &self.platform.config().prefix
+    }
+
+    /// Gives up after the time that one attempt at the provider may take, all its exchanges together.
+    async fn within<T>(&self, work: impl Future<Output = Answered<T>> + Send) -> Answered<T> {
+        let limit = self.platform.config().payment_timeout;
+        match select(pin!(work), pin!(self.platform.sleep(limit))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(ProviderError::NoAnswer(format!("none within {} ms", limit.as_millis()))),
+        }
+    }
+
+    /// One exchange. A connection that broke is tried once more: a sandbox that was frozen finds its old ones closed, and
+    /// every request may be repeated. So is one whose API key was refused, with a newer key.
+    async fn exchange<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, bool)> {
+        let account = self.account.get().await.map_err(|error| no_key(&error))?;
+        let reply = self.send(ask, &account).await?;
+        let said = read(&reply);
+        if !matches!(said, Said::Unauthorized) {
+            return Ok((said, wire::replayed(&reply)));
+        }
+        let newer = self.account.renew(&account).await.map_err(|error| no_key(&error))?;
+        if Arc::ptr_eq(&newer, &account) {
+            return Ok((said, false));
+        }
+        let reply = self.send(ask, &newer).await?;
+        Ok((read(&reply), wire::replayed(&reply)))
+    }
+
+    async fn send(&self, ask: &Ask, account: &Account) -> Answered<Reply> {
+        let request = ask.clone().request(&account.api_key);
+        let reply = match self.transport.send(request.clone()).await {
+            Err(Lost::Broken(_)) => self.transport.send(request).await,
+            other => other,
+        };
+        reply.map_err(|lost| ProviderError::NoAnswer(lost.to_string()))
+    }
+
+    /// The first request of a row whose answer is not a failure out of Stripe's memory. The second half tells whether the
+    /// answer came out of it.
+    async fn row<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, bool)> {
+        let mut number = 0;
+        loop {
+            let (said, replayed) = self.exchange(&ask.numbered(number), &read).await?;
+            number += 1;
+            if !replayed || !said.may_go_better() || number == ROW {
+                return Ok((said, replayed));
+            }
+        }
+    }
+
+    async fn open(&self, intent: &Intent) -> Answered<Opened> {
+        if let Some(id) = intent.id.as_deref().and_then(wire::id) {
+            return Ok(Opened::Known(id.to_owned()));
+        }
+        let Some(ask) = wire::create(intent, self.shop()) else {
+            return Ok(Opened::Refused(wire::no_such_amount(intent)));
+        };
+        let (said, replayed) = self.row(&ask, |reply| wire::payment(reply, None)).await?;
+        let answer = said.told()?;
+        Ok(match answer.outcome {
+            Outcome::Declined { .. } => Opened::Refused(answer),
+            _ if replayed => Opened::Known(answer.intent),
+            _ => Opened::Fresh(answer.intent),
+        })
+    }
+
+    async fn look(&self, id: &str) -> Answered<Answer> {
+        let (said, _) = self.exchange(&wire::look(id), |reply| wire::payment(reply, Some(id))).await?;
+        said.told()
+    }
+
+    /// The answer that was given, unless it is not the last word.
+    async fn settled(&self, id: &str, said: Said<Answer>, replayed: bool) -> Answered<Answer> {
+        match said {
+            Said::Look => self.look(id).await,
+            Said::Is(_) if replayed => self.look(id).await,
+            other => other.told(),
+        }
+    }
+
+    async fn charge_(&self, intent: &Intent, token: &str) -> Answered<Answer> {
+        let id = match self.open(intent).await? {
+            Opened::Known(id) | Opened::Fresh(id) => id,
+            Opened::Refused(answer) => return Ok(answer),
+        };
+        let ask = wire::confirm(&id, &intent.order, token);
+        let (said, replayed) = self.row(&ask, |reply| wire::payment(reply, Some(&id))).await?;
+        match self.settled(&id, said, replayed).await? {
+            Answer { outcome: Outcome::Missing, .. } => {
+                Err(ProviderError::NoAnswer("it was asked, and nobody knows of it".into()))
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    async fn retrieve_(&self, intent: &Intent) -> Answered<Answer> {
+        match self.open(intent).await? {
+            Opened::Known(id) => self.look(&id).await,
+            Opened::Fresh(intent) => Ok(Answer { intent, outcome: Outcome::Missing }),
+            Opened::Refused(answer) => Ok(answer),
+        }
+    }
+
+    async fn cancel_(&self, intent: &Intent) -> Answered<Answer> {
+        let id = match self.open(intent).await? {
+            // One that was made just now is called off as well: a charge that is still on its way finds it so.
+            Opened::Known(id) | Opened::Fresh(id) => id,
+            Opened::Refused(answer) => return Ok(answer),
+        };
+        self.step(&id, &wire::cancel(&id)).await
+    }
+
+    async fn capture_(&self, intent: &Intent, amount: Money) -> Answered<Answer> {
+        let id = match self.open(intent).await? {
+            Opened::Known(id) => id,
+            Opened::Fresh(intent) => return Ok(Answer { intent, outcome: Outcome::Missing }),
+            Opened::Refused(answer) => return Ok(answer),
+        };
+        match wire::capture(&id, amount) {
+            Some(ask) => self.step(&id, &ask).await,
+            None => self.look(&id).await,
+        }
+    }
+
+    /// A step that can be made once only. One that is refused leaves the payment where it was, and that is the answer.
+    async fn step(&self, id: &str, ask: &Ask) -> Answered<Answer> {
+        let refused = |reply: &Reply| matches!(reply.status, 400 | 402 | 404);
+        let read = |reply: &Reply| if refused(reply) { Said::Look } else { wire::payment(reply, Some(id)) };
+        let (said, replayed) = self.exchange(ask, read).await?;
+        self.settled(id, said, replayed).await
+    }
+
+    async fn refund_(&self, intent: &Intent, refund: &Refund) -> Answered<RefundOutcome> {
+        let refused = |code: &str| Ok(RefundOutcome::Refused { code: code.to_owned() });
+        let Opened::Known(id) = self.open(intent).await? else {
+            return refused("nothing_was_taken");
+        };
+        let Some(ask) = wire::refund(&id, intent, refund, self.shop()) else {
+            return refused("no_such_amount");
+        };
+        // Stripe forgets keys, and a job may be late by more than that: what was given back is looked up first.
+        let (listed, _) = self.exchange(&wire::refunds(&id), |reply| wire::refund_in_list(reply, &refund.key)).await?;
+        if let Some(outcome) = listed.told()? {
+            return Ok(outcome);
+        }
+        let (said, _) = self.row(&ask, wire::refund_answer).await?;
+        said.told()
+    }
+
+    async fn event_(&self, header: &str, body: &[u8], now: Timestamp) -> Result<Event, EventError> {
+        let no_secret = |error: aws::DataError| EventError::NoSecret(error.to_string());
+        let account = self.account.get().await.map_err(no_secret)?;
+        let checked = match signature::verify(&account.webhook_secrets, header, body, now) {
+            // It may be signed with a secret that is newer than ours.
+            Err(EventError::Forged) => {
+                let newer = self.account.renew(&account).await.map_err(no_secret)?;
+                signature::verify(&newer.webhook_secrets, header, body, now)
+            }
+            other => other,
+        };
+        checked?;
+        wire::event(body, self.shop())
+    }
+}
+
+/// Nothing was asked yet, so nothing was taken.
+fn no_key(error: &aws::DataError) -> ProviderError {
+    ProviderError::Passing(format!("the API key cannot be read: {error}"))
+}
+
+impl Provider for Stripe {
+    fn charge<'a>(&'a self, intent: &'a Intent, token: &'a str) -> BoxFuture<'a, Answered<Answer>> {
+        Box::pin(self.within(self.charge_(intent, token)))
+    }
+
+    fn retrieve<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, Answered<Answer>> {
+        Box::pin(self.within(self.retrieve_(intent)))
+    }
+
+    fn cancel<'a>(&'a self, intent: &'a Intent) -> BoxFuture<'a, Answered<Answer>> {
+        Box::pin(self.within(self.cancel_(intent)))
+    }
+
+    fn capture<'a>(&'a self, intent: &'a Intent, amount: Money) -> BoxFuture<'a, Answered<Answer>> {
+        Box::pin(self.within(self.capture_(intent, amount)))
+    }
+
+    fn refund<'a>(&'a self, intent: &'a Intent, refund: &'a Refund) -> BoxFuture<'a, Answered<RefundOutcome>> {
+        Box::pin(self.within(self.refund_(intent, refund)))
+    }
+
+    fn event<'a>(
+        &'a self,
+        signature: &'a str,
+        body: &'a [u8],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Event, EventError>> {
+        Box::pin(self.event_(signature, body, now))
+    }
+}
