@@ -15,7 +15,7 @@ use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 
 /// The queues of this service.
-pub const QUEUES: &[QueueSpec] = 
+pub const QUEUES: &[QueueSpec] =
     &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE, operations::move_money::QUEUE];
 
 /// The tables of this service.

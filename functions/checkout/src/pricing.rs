@@ -306,7 +306,8 @@ pub(crate) mod tests {
 
     /// An order that was placed with these numbers.
     fn placed(priced: Priced) -> orders::Order {
-        let nothing = serde_json::json!({ "currency": "EUR", "subtotal": 0, "discount": 0, "shipping": 0, "tax": 0, "total": 0 });
+        let nothing =
+            serde_json::json!({ "currency": "EUR", "subtotal": 0, "discount": 0, "shipping": 0, "tax": 0, "total": 0 });
         let order = serde_json::json!({
             "pk": "ord_1", "number": "OX", "status": "pending", "version": 1, "email": "ada@example.com",
             "cart_id": "crt_1", "fingerprint": "f", "attempt": "AAA", "lines": { "currency": "EUR", "items": [] },

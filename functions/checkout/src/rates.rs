@@ -200,7 +200,10 @@ mod tests {
         assert_eq!(price("standard", "DE", 4999, 10_001, euro), Some(990));
         assert_eq!(price("standard", "DE", 5000, 31_500, euro), Some(0));
         assert_eq!(price("standard", "DE", 5000, 31_501, euro), None);
-        assert_eq!((price("freight", "DE", 1, 31_500, euro), price("freight", "DE", 1, 31_501, euro)), (None, Some(4900)));
+        assert_eq!(
+            (price("freight", "DE", 1, 31_500, euro), price("freight", "DE", 1, 31_501, euro)),
+            (None, Some(4900))
+        );
         assert_eq!((price("express", "FI", 1, 1, euro), price("express", "DE", 1, 1, euro)), (None, Some(1290)));
         assert_eq!((price("pickup", "DE", 1, 1, euro), price("pickup", "DE", 1, 1, Currency::USD)), (Some(0), None));
         assert_eq!(price("standard", "DE", 1, 1, Currency::parse("JPY").unwrap()), None);

@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn goods_that_cost_nothing_leave_shipping_to_the_standard_rate() {
-        let sums = add_up(&basis(vec![line(1000, 1, 700, true)], Some(Reduction::Percent(100)), 1190, GERMANY)).unwrap();
+        let sums =
+            add_up(&basis(vec![line(1000, 1, 700, true)], Some(Reduction::Percent(100)), 1190, GERMANY)).unwrap();
         assert_eq!((sums.totals.total, sums.totals.tax, sums.shipping_tax), (euro(1190), euro(190), euro(190)));
     }
 
@@ -280,8 +281,11 @@ mod tests {
 
     fn tax() -> impl Strategy<Value = TaxTerms> {
         let shipping = prop_oneof![Just(ShippingTax::Share), Just(ShippingTax::Standard), Just(ShippingTax::Untaxed)];
-        (any::<bool>(), 0_i64..3000, shipping)
-            .prop_map(|(included, standard, shipping)| TaxTerms { included, standard, shipping })
+        (any::<bool>(), 0_i64..3000, shipping).prop_map(|(included, standard, shipping)| TaxTerms {
+            included,
+            standard,
+            shipping,
+        })
     }
 
     proptest! {

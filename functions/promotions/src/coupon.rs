@@ -26,7 +26,9 @@ impl Reduction {
         let whole = match self {
             Self::Percent(percent) => goods.fraction(i64::from(*percent).min(100), 100)?,
             // Its currency was checked: nothing is taken off in another.
-            Self::Amount(amount) if amount.currency == currency => Money::new(amount.amount.min(goods.amount), currency),
+            Self::Amount(amount) if amount.currency == currency => {
+                Money::new(amount.amount.min(goods.amount), currency)
+            }
             Self::Amount(_) | Self::FreeShipping => Money::zero(currency),
         };
         if whole.amount == 0 {

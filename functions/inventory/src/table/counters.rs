@@ -1,13 +1,12 @@
-//! Counters: one item each.
+//! Counters of stock: one item each. What a command writes stands in the crate `counters`; here is where.
 
 use std::collections::HashMap;
 
-use aws::table::{Written, attribute, from_item, n, to_item, written};
+use aws::table::{Written, attribute, from_item, to_item, written};
 use aws::{Capability, ConfigError, DataError, Grant, Item, Platform, Resource, capability};
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
-use kernel::counter::{Adjustment, Counter, HoldRequest, Outcome, Receipt, Refusal};
-use kernel::limits::HOLDS_PER_COUNTER;
+use counters::{Change, Settlement};
+pub use counters::{Held, Moved};
+use kernel::counter::{Adjustment, Counter, HoldRequest, Outcome};
 use kernel::{Sku, Timestamp};
 
 use super::settings::Shop;
@@ -16,9 +15,8 @@ use crate::ledger::{CounterItem, Note};
 use crate::settings::{Settings, Warehouses};
 use crate::stock::CounterKey;
 
-/// The condition of a hold, word for word [`Counter::check_hold`].
-const MAY_HOLD: &str = "available >= :least AND attribute_not_exists(holds.#op) AND attribute_not_exists(done.#op) \
-    AND #floor < :created AND size(holds) < :cap";
+/// The attribute in which the last movement by hand is remembered, for the ledger.
+const LAST: &str = "last";
 
 capability!(
     /// Reads one counter.
@@ -60,17 +58,6 @@ impl Capability for SettleHolds {
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
         Ok(Self { table: platform.table(&TABLE), marks: platform.config().done_marks })
     }
-}
-
-/// What became of a hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// The units are held, now or since an earlier try.
-    Yes,
-    /// They are not, and this is the counter that refused.
-    No(Refusal, Counter),
-    /// There is no such counter.
-    Unknown,
 }
 
 /// What one read of many items' stock found: their settings, and the counters that were asked for.
@@ -183,32 +170,7 @@ impl ReadStock {
 impl HoldStock {
     /// One conditional write. A repeated call of the same operation finds its own hold and says yes.
     pub async fn hold(&self, key: &CounterKey, hold: &HoldRequest<'_>) -> Result<Held, DataError> {
-        let request = self.table.client().update_item().table_name(self.table.name());
-        let result = request
-            .set_key(Some(self.table.key(key.partition())))
-            .update_expression("SET available = available - :q, holds.#op = :hold, rev = rev + :one")
-            .condition_expression(MAY_HOLD)
-            .expression_attribute_names("#op", hold.op)
-            .expression_attribute_names("#floor", "floor")
-            .expression_attribute_values(":q", n(hold.quantity))
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":least", n(hold.least()))
-            .expression_attribute_values(":hold", attribute(&hold.hold())?)
-            .expression_attribute_values(":created", n(hold.created.millis()))
-            .expression_attribute_values(":cap", n(i64::try_from(HOLDS_PER_COUNTER).unwrap_or(i64::MAX)))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let counter: Counter = match written(result)? {
-            Written::Yes(_) => return Ok(Held::Yes),
-            Written::No(None) => return Ok(Held::Unknown),
-            Written::No(Some(item)) => from_item(item)?,
-        };
-        match counter.check_hold(hold) {
-            Err(Outcome::Already) => Ok(Held::Yes),
-            Err(Outcome::Refused(refusal)) => Ok(Held::No(refusal, counter)),
-            _ => Err(DataError::Corrupt(format!("a hold on {} was refused for no reason", key.partition()))),
-        }
+        counters::hold(&self.table, &key.partition(), hold).await
     }
 }
 
@@ -223,66 +185,9 @@ impl SettleHolds {
         created: Timestamp,
         now: Timestamp,
     ) -> Result<Outcome, DataError> {
-        let update = if committed {
-            "SET taken = taken + holds.#op.q, done.#op = :mark, rev = rev + :one REMOVE holds.#op"
-        } else {
-            "SET available = available + holds.#op.q, inc = inc + :one, done.#op = :mark, rev = rev + :one \
-             REMOVE holds.#op"
-        };
-        let request = self.table.client().update_item().table_name(self.table.name());
-        let request = request
-            .set_key(Some(self.table.key(key.partition())))
-            .update_expression(update)
-            .condition_expression("attribute_exists(holds.#op)")
-            .expression_attribute_names("#op", op)
-            .expression_attribute_values(":mark", n(now.max(created).millis()))
-            .expression_attribute_values(":one", n(1))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match written(request.send().await)? {
-            Written::Yes(output) => {
-                if let Some(item) = output.attributes {
-                    self.prune(key, &from_item(item)?, now).await?;
-                }
-                Ok(Outcome::Applied)
-            }
-            Written::No(None) => Ok(Outcome::Refused(Refusal::NoHold)),
-            Written::No(Some(item)) => Ok(from_item::<Counter>(item)?.without_hold(op)),
-        }
+        let settlement = Settlement { op, committed, created, now, marks: self.marks };
+        counters::settle(&self.table, &key.partition(), &settlement).await
     }
-
-    /// Drops old marks once there are many, so that the item stays small; the floor rises in the same write.
-    async fn prune(&self, key: &CounterKey, counter: &Counter, now: Timestamp) -> Result<(), DataError> {
-        if counter.done.len() <= self.marks {
-            return Ok(());
-        }
-        let Some((ops, floor)) = counter.prunable(now) else { return Ok(()) };
-        // Many at once: a prune is a write of its own, and one for each mark would double what a sale costs.
-        if ops.len() < self.marks.div_ceil(2) {
-            return Ok(());
-        }
-        let (removals, names) = removals("done", ops);
-        let names = names.into_iter().chain([("#floor".to_owned(), "floor".to_owned())]).collect();
-        let request = self.table.client().update_item().table_name(self.table.name());
-        let result = request
-            .set_key(Some(self.table.key(key.partition())))
-            .update_expression(format!("SET #floor = :floor {removals}"))
-            .condition_expression("#floor = :seen")
-            .set_expression_attribute_names(Some(names))
-            .expression_attribute_values(":floor", n(floor))
-            .expression_attribute_values(":seen", n(counter.floor))
-            .send()
-            .await;
-        // Somebody else pruned: nothing is left to do.
-        written(result).map(|_| ())
-    }
-}
-
-/// An expression that removes entries of a map, and its names.
-fn removals(map: &str, keys: Vec<String>) -> (String, HashMap<String, String>) {
-    let paths: Vec<String> = (0..keys.len()).map(|index| format!("{map}.#o{index}")).collect();
-    let names = keys.into_iter().enumerate().map(|(index, key)| (format!("#o{index}"), key)).collect();
-    (format!("REMOVE {}", paths.join(", ")), names)
 }
 
 /// Units that staff moves.
@@ -316,102 +221,14 @@ impl<'a> Movement<'a> {
     }
 }
 
-/// What became of a movement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// It is done, now or by an earlier try; this is the counter.
-    Yes(Counter),
-    /// It is refused, and this is the counter that refused.
-    No(Refusal, Counter),
-    /// There is no such counter.
-    Unknown,
+/// A movement, with its guard, for a part of a transaction.
+pub(super) fn moving(movement: &Movement<'_>, now: Timestamp) -> Result<Change, DataError> {
+    Change::moving(&movement.adjustment, Some((LAST, attribute(&movement.note())?)), now)
 }
 
-/// A conditional change of one counter, for a write of its own or for a part of a transaction.
-pub(super) struct Expression {
-    update: String,
-    condition: String,
-    names: HashMap<String, String>,
-    values: Item,
-}
-
-impl Expression {
-    /// A movement, with its guard.
-    pub fn moving(movement: &Movement<'_>, now: Timestamp) -> Result<Self, DataError> {
-        let Adjustment { op, quantity, fingerprint, expected } = movement.adjustment;
-        let receipt = Receipt { at: now.millis(), fingerprint: fingerprint.to_owned() };
-        let mut condition =
-            "attribute_exists(pk) AND attribute_not_exists(receipts.#op) AND available >= :least".to_owned();
-        let names = [("#op", op), ("#last", "last")];
-        let mut values = vec![
-            (":q", n(quantity)),
-            (":least", n(quantity.saturating_neg().max(0))),
-            (":one", n(1)),
-            (":receipt", attribute(&receipt)?),
-            (":note", attribute(&movement.note())?),
-        ];
-        if let Some(expected) = expected {
-            condition.push_str(" AND rev = :expected");
-            values.push((":expected", n(expected)));
-        }
-        Ok(Self {
-            update: "SET received = received + :q, available = available + :q, inc = inc + :one, rev = rev + :one, \
-                receipts.#op = :receipt, #last = :note"
-                .to_owned(),
-            condition,
-            names: names.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        })
-    }
-
-    /// Another number of units that may be held beyond those received, from what it was.
-    pub fn allowing(before: i64, after: i64, note: &Note) -> Result<Self, DataError> {
-        let more = after - before;
-        let values = [
-            (":more", n(more)),
-            (":before", n(before)),
-            (":after", n(after)),
-            (":least", n(more.saturating_neg().max(0))),
-            (":one", n(1)),
-            (":note", attribute(note)?),
-        ];
-        Ok(Self {
-            update: "SET available = available + :more, allowance = :after, inc = inc + :one, rev = rev + :one, \
-                #last = :note"
-                .to_owned(),
-            condition: "allowance = :before AND available >= :least".to_owned(),
-            names: HashMap::from([("#last".to_owned(), "last".to_owned())]),
-            values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        })
-    }
-
-    /// A write of its own.
-    fn alone(self, table: &aws::Table, key: &CounterKey) -> UpdateItemFluentBuilder {
-        let request = table.client().update_item().table_name(table.name());
-        request
-            .set_key(Some(table.key(key.partition())))
-            .update_expression(self.update)
-            .condition_expression(self.condition)
-            .set_expression_attribute_names(Some(self.names))
-            .set_expression_attribute_values(Some(self.values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-    }
-
-    /// A part of a transaction.
-    pub fn within(self, table: &aws::Table, key: &CounterKey) -> Result<TransactWriteItem, DataError> {
-        let update = Update::builder()
-            .table_name(table.name())
-            .set_key(Some(table.key(key.partition())))
-            .update_expression(self.update)
-            .condition_expression(self.condition)
-            .set_expression_attribute_names(Some(self.names))
-            .set_expression_attribute_values(Some(self.values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build();
-        let update = update.map_err(|error| DataError::Invalid(error.to_string()))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
+/// Another number of units that may be held beyond those received, from what it was.
+pub(super) fn allowing(before: i64, after: i64, note: &Note) -> Result<Change, DataError> {
+    Ok(Change::allowing(before, after, (LAST, attribute(note)?)))
 }
 
 /// Receives or adjusts by one conditional write.
@@ -421,38 +238,8 @@ async fn move_units(
     movement: &Movement<'_>,
     now: Timestamp,
 ) -> Result<Moved, DataError> {
-    let result = Expression::moving(movement, now)?.alone(table, key).send().await;
-    let counter: Counter = match written(result)? {
-        Written::Yes(output) => {
-            let counter: Counter = from_item(output.attributes.unwrap_or_default())?;
-            return prune_receipts(table, key, counter, now).await.map(Moved::Yes);
-        }
-        Written::No(None) => return Ok(Moved::Unknown),
-        Written::No(Some(item)) => from_item(item)?,
-    };
-    match counter.check_adjust(&movement.adjustment) {
-        Err(Outcome::Already) => Ok(Moved::Yes(counter)),
-        Err(Outcome::Refused(refusal)) => Ok(Moved::No(refusal, counter)),
-        _ => Err(DataError::Corrupt(format!("a movement on {} was refused for no reason", key.partition()))),
-    }
-}
-
-/// Drops receipts older than a day.
-async fn prune_receipts(
-    table: &aws::Table,
-    key: &CounterKey,
-    counter: Counter,
-    now: Timestamp,
-) -> Result<Counter, DataError> {
-    let ops = counter.prunable_receipts(now);
-    if ops.is_empty() {
-        return Ok(counter);
-    }
-    let (removals, names) = removals("receipts", ops);
-    let request = table.client().update_item().table_name(table.name()).set_key(Some(table.key(key.partition())));
-    let request = request.update_expression(removals).condition_expression("attribute_exists(pk)");
-    written(request.set_expression_attribute_names(Some(names)).send().await)?;
-    Ok(counter)
+    let note = (LAST, attribute(&movement.note())?);
+    counters::adjust(table, &key.partition(), &movement.adjustment, Some(note), now).await
 }
 
 /// The item of a counter that is written for the first time.

@@ -9,7 +9,7 @@ use kernel::counter::Counter;
 use kernel::{EventId, Sku, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::counters::{Expression, new_counter};
+use super::counters::{allowing, new_counter};
 use super::{TABLE, WAREHOUSES};
 use crate::ledger::Note;
 use crate::settings::{Settings, Shards, Warehouses};
@@ -153,7 +153,7 @@ impl ChangeSettings {
             let key = CounterKey::main(sku.clone());
             let exists = self.table.get(self.table.key(key.partition()), true).await?.is_some();
             actions.push(if exists {
-                Expression::allowing(was, is, note)?.within(&self.table, &key)?
+                allowing(was, is, note)?.within(&self.table, &key.partition())?
             } else {
                 let mut counter = Counter::default();
                 counter.allow(is);

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TABLE;
-use super::counters::{Expression, Movement, new_counter};
+use super::counters::{Movement, moving, new_counter};
 use super::settings::{create, put_settings, settings_key, transact};
 use crate::settings::Settings;
 use crate::stock::{CounterKey, InTransit, Part};
@@ -116,7 +116,7 @@ fn change(
     by: (&str, &str),
     now: Timestamp,
 ) -> Result<TransactWriteItem, DataError> {
-    movement(quantity, op, by, |movement| Expression::moving(movement, now)?.within(table, key))
+    movement(quantity, op, by, |movement| moving(movement, now)?.within(table, &key.partition()))
 }
 
 /// Units come into a counter, which is made when it does not exist.
@@ -160,7 +160,7 @@ impl MoveUnits {
             let quantity = -i64::from(part.quantity);
             let write_off = |movement: &Movement<'_>| {
                 let adjusting = Movement { kind: "adjustment", ..movement.clone() };
-                Expression::moving(&adjusting, now)?.within(&self.table, &part.key)
+                moving(&adjusting, now)?.within(&self.table, &part.key.partition())
             };
             actions.push(movement(quantity, op, by, write_off)?);
         }

@@ -26,7 +26,13 @@ pub enum Changed {
 }
 
 impl MoveFunds {
-    fn change(&self, order: &Order, update: &str, condition: &str, event: &OrderEvent) -> Result<UpdateItemFluentBuilder, DataError> {
+    fn change(
+        &self,
+        order: &Order,
+        update: &str,
+        condition: &str,
+        event: &OrderEvent,
+    ) -> Result<UpdateItemFluentBuilder, DataError> {
         let request = self.table.client().update_item().table_name(self.table.name());
         Ok(request
             .set_key(Some(self.table.key(order.id.as_str())))
@@ -49,8 +55,15 @@ impl MoveFunds {
     }
 
     /// Holds a refund: from now on that money cannot go back twice.
-    pub async fn hold(&self, order: &Order, id: &RefundId, refund: &Refund, event: &OrderEvent) -> Result<Changed, DataError> {
-        let quantity = u32::try_from(refund.amount).map_err(|_| DataError::Invalid("the amount is too large".into()))?;
+    pub async fn hold(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        refund: &Refund,
+        event: &OrderEvent,
+    ) -> Result<Changed, DataError> {
+        let quantity =
+            u32::try_from(refund.amount).map_err(|_| DataError::Invalid("the amount is too large".into()))?;
         let hold = Hold { quantity, deadline: refund.at.millis(), channel: None };
         let update = "SET payment.funds.available = payment.funds.available - :q, payment.funds.holds.#id = :hold, \
             payment.funds.refunds.#id = :refund, payment.funds.rev = payment.funds.rev + :one, \
@@ -66,7 +79,13 @@ impl MoveFunds {
     }
 
     /// Confirms a refund that went back: the order says so in the same write.
-    pub async fn confirm(&self, order: &Order, id: &RefundId, amount: i64, event: &OrderEvent) -> Result<Changed, DataError> {
+    pub async fn confirm(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        amount: i64,
+        event: &OrderEvent,
+    ) -> Result<Changed, DataError> {
         let funds = order.payment.funds.as_ref();
         let (status, payment) = match funds {
             Some(funds) => funds.after(amount, order.status, order.payment.status),
@@ -88,7 +107,13 @@ impl MoveFunds {
     }
 
     /// Releases a refund that the provider refused for good.
-    pub async fn release(&self, order: &Order, id: &RefundId, code: &str, event: &OrderEvent) -> Result<Changed, DataError> {
+    pub async fn release(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        code: &str,
+        event: &OrderEvent,
+    ) -> Result<Changed, DataError> {
         let update = "SET payment.funds.available = payment.funds.available + payment.funds.holds.#id.q, \
             payment.funds.inc = payment.funds.inc + :one, payment.funds.rev = payment.funds.rev + :one, \
             payment.funds.refunds.#id.#status = :refused, payment.funds.refunds.#id.code = :code, \
@@ -117,11 +142,17 @@ impl MoveFunds {
     }
 
     /// Notes how a capture ended: with the money, or without when it was called off meanwhile.
-    pub async fn captured(&self, order: &Order, funds: Option<&Funds>, event: &OrderEvent) -> Result<Changed, DataError> {
+    pub async fn captured(
+        &self,
+        order: &Order,
+        funds: Option<&Funds>,
+        event: &OrderEvent,
+    ) -> Result<Changed, DataError> {
         let status = if funds.is_some() { PaymentStatus::Succeeded } else { PaymentStatus::Canceled };
         let update = "SET payment.#status = :status, payment.funds = :funds, events = list_append(events, :event), \
             version = version + :one, updated_at = :at";
-        let request = self.change(order, update, "payment.#status = :authorized AND attribute_exists(payment.capture)", event)?;
+        let request =
+            self.change(order, update, "payment.#status = :authorized AND attribute_exists(payment.capture)", event)?;
         let nothing = Funds::of(0);
         let request = request
             .expression_attribute_names("#status", "status")
