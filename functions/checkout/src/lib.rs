@@ -10,6 +10,7 @@ pub mod pricing;
 pub mod rates;
 pub mod reports;
 pub mod till;
+pub mod velocity;
 
 use aws::{QueueSpec, TableSpec};
 use lambda::Function;
@@ -19,7 +20,7 @@ pub const QUEUES: &[QueueSpec] =
     &[operations::expire_orders::QUEUE, operations::retry_payment::QUEUE, operations::move_money::QUEUE];
 
 /// The tables of this service.
-pub const TABLES: &[TableSpec] = &[reports::TABLE];
+pub const TABLES: &[TableSpec] = &[reports::TABLE, velocity::TABLE];
 
 /// The functions of this service.
 #[must_use]

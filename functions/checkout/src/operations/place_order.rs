@@ -31,6 +31,7 @@ use super::{Goods, goods};
 use crate::pricing::{Priced, price};
 use crate::rates::Rates;
 use crate::till::{Asked, Standing, Till};
+use crate::velocity::{self, Velocity};
 
 /// Kept back for the writes after the provider's answer.
 const AFTER_PAYMENT: Duration = Duration::from_secs(3);
@@ -74,6 +75,7 @@ struct Desk {
     door: Door,
     orders: OpenOrder,
     till: Till,
+    velocity: Velocity,
     secret: SigningSecret,
     hold_for: Duration,
     payment_timeout: Duration,
@@ -84,7 +86,7 @@ impl Capability for Desk {
     fn grants() -> Vec<Grant> {
         let carts = [LoadCart::grants(), ClaimCart::grants(), FindProducts::grants()].concat();
         let stock = [AllotStock::grants(), ReservationDesk::grants(), Door::grants()].concat();
-        [carts, stock, OpenOrder::grants(), Till::grants(), SigningSecret::grants()].concat()
+        [carts, stock, OpenOrder::grants(), Till::grants(), Velocity::grants(), SigningSecret::grants()].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -97,6 +99,7 @@ impl Capability for Desk {
             door: Door::connect(platform)?,
             orders: OpenOrder::connect(platform)?,
             till: Till::connect(platform)?,
+            velocity: Velocity::connect(platform)?,
             secret: SigningSecret::connect(platform)?,
             hold_for: platform.config().hold,
             payment_timeout: platform.config().payment_timeout,
@@ -133,21 +136,27 @@ pub fn function() -> Function {
             code::CHECKOUT_IN_PROGRESS,
             code::ORDER_DECIDED,
             code::PAYMENT_DECLINED,
+            code::TOO_MANY_ATTEMPTS,
         ])
         .handle(handle)
         .memory(1024)
         .timeout(20)
         .alarm(crate::till::ALARM)
+        .alarm(velocity::ALARM)
 }
 
 async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<Reply, Problem> {
     let Call { body, cx, .. } = call;
     let id = order_id(&body.cart_id, &cx);
     cx.note("order", &id);
-    let (cart, record) = try_join(desk.carts.load(&body.cart_id), desk.till.record(&id)).await?;
+    let tried = tried(&body, &cx);
+    let (found, seen) =
+        join(try_join(desk.carts.load(&body.cart_id), desk.till.record(&id)), desk.velocity.look(&tried, &cx)).await;
+    let (cart, record) = found?;
     if let Some(record) = record {
         return desk.resume(same_request(record, &cx)?, &cx).await;
     }
+    seen.allow(&cx)?;
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
     let attempt = kernel::id::attempt(cx.random());
@@ -181,6 +190,18 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         Err(shortage) => return Err(refusal(shortage, &cx)),
     };
     Box::pin(desk.begin(order, instead_of, &outlook, &cx)).await
+}
+
+/// What this attempt to pay has in common with others.
+fn tried<'a>(body: &'a PlaceOrder, cx: &'a Cx) -> velocity::Attempt<'a> {
+    velocity::Attempt {
+        cart: &body.cart_id,
+        account: cx.caller().map(|caller| &caller.id),
+        email: &body.email,
+        shipping: &body.shipping_address,
+        billing: body.billing_address.as_ref(),
+        method: Some(&body.payment_token),
+    }
 }
 
 /// What an order wants of each item. A cart has each item once.
@@ -502,7 +523,10 @@ impl Desk {
         }
         let limit = self.payment_timeout.min(cx.remaining().saturating_sub(AFTER_PAYMENT));
         let standing = match self.till.charge(&order, limit, cx).await {
-            Asked::Known(answer) => self.till.settle(&order, &answer, cx).await?,
+            Asked::Known(answer) => {
+                let refused = self.velocity.answered(&order, &answer.outcome, cx);
+                join(self.till.settle(&order, &answer, cx), refused).await.0?
+            }
             Asked::Unknown(reason) => self.till.note_unknown(&order, &reason, cx).await?,
         };
         self.answer(standing, cx).await
