@@ -17,7 +17,7 @@ locals {
   keys      = toset([for k in local.registry.keys : k.name])
   # A stage has the secrets of its own payment provider, not of the others.
   secrets = toset([for s in local.registry.secrets : s.name if try(s.only_with, var.payments) == var.payments])
-  # The others are brought by whoever runs the stage (docs/operations.md).
+  # The rest of them is brought by whoever runs the stage (docs/operations.md).
   drawn = toset([for s in local.registry.secrets : s.name if contains(local.secrets, s.name) && !try(s.brought, false)])
 
   http      = { for name, f in local.functions : name => f.trigger if f.trigger.type == "http" }

@@ -1,6 +1,6 @@
 //! Stripe: payment intents, refunds and webhooks over its HTTP API.
 //!
-//! [`wire`] knows the words, pure; here is the order in which they are said. One order has one intent: it is made under an
+//! `wire` knows the words, pure; here is the order in which they are said. One order has one intent: it is made under an
 //! idempotency key that is the order's, so that its id need not be known, and confirmed under a key of order and token.
 //! Stripe answers a key that it knows with what it answered first, failures included; so a failure that comes out of its
 //! memory is tried again under the next key of the row, and any other answer out of its memory is looked up afresh. An
@@ -298,5 +298,41 @@ impl Provider for Stripe {
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Event, EventError>> {
         Box::pin(self.event_(signature, body, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    /// SHA-256 of the roots that Stripe publishes (<https://stripe.com/files/tls/root_certificates.json>, by way of
+    /// stripe-python 16.1.0): six of DigiCert's, two each of GlobalSign, ISRG and Sectigo.
+    const PUBLISHED: [&str; 12] = [
+        "018e13f0772532cf809bd1b17281867283fc48c6e13be9c69812854a490c1b05",
+        "371a00dc0533b3721a7eeb40e8419e70799d2b0a0f2c1d80693165f7cec4ad75",
+        "7d05ebb682339f8c9451ee094eebfefa7953a114edb2f44949452fab7d2fc185",
+        "cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f",
+        "31ad6648f8104138c738f39ea4320133393e3a18cc02296ef97c2ac9ef6731d0",
+        "7431e5f4c3c1ce4690774f0b61e05440883ba9a01ed00ba6abd7806ed3b118cf",
+        "4fa3126d8d3a11d1c4855a4f807cbad6cf919d3a5a88b03bea2c6372d93c40c9",
+        "cbb9c44d84b8043e1050ea31a69f514955d7bfd2e2c6b49301019ad61d9f5058",
+        "96bcec06264976f37460779acf28c5a7cfe8a3c0aae11a8ffcee05c0bddf08c6",
+        "69729b8e15a86efc177a57afb7171dfc64add28c2fca8cf1507e34453ccb1470",
+        "7bb647a62aeeac88bf257aa522d01ffea395e0ab45c73f93f65654ec38f25a06",
+        "c90f26f0fb1b4018b22227519b5ca2b53e2ca5b3be5cf18efe1bef47380c5383",
+    ];
+
+    #[test]
+    fn the_bundled_roots_are_the_published_ones_and_no_others() {
+        let text = std::str::from_utf8(super::ROOTS).unwrap();
+        let bodies = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+        let prints: Vec<String> = bodies
+            .map(|part| part.split("-----END").next().unwrap_or_default().split_whitespace().collect::<String>())
+            .map(|body| Sha256::digest(STANDARD.decode(body).unwrap()).iter().map(|b| format!("{b:02x}")).collect())
+            .collect();
+        assert_eq!(prints, PUBLISHED);
+        assert!(aws::tls::connector(super::ROOTS).is_ok());
     }
 }

@@ -485,3 +485,137 @@ pub(super) fn event(body: &[u8], shop: &str) -> Result<Event, EventError> {
     };
     Ok(Event { id: named.to_owned(), order, kind, created })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CURRENCIES: [&str; 12] = ["EUR", "USD", "JPY", "KRW", "ISK", "UGX", "MGA", "KWD", "BHD", "TND", "HUF", "TWD"];
+
+    fn intent(amount: Money) -> Intent {
+        let order = OrderId::derive(&[b"an order"]);
+        Intent { order, amount, capture: Capture::Now, id: None }
+    }
+
+    fn reply(status: u16, body: &[u8]) -> Reply {
+        Reply { status, headers: Vec::new(), body: body.to_vec() }
+    }
+
+    fn key(ask: Ask) -> String {
+        let request = ask.request("sk_test_1");
+        let key = request.headers.iter().find(|(name, _)| *name == "idempotency-key");
+        key.map(|(_, key)| key.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_key_is_of_what_is_done_and_by_what() {
+        let money = Money::new(1299, Currency::EUR);
+        let (mine, other) = (intent(money), Intent { order: OrderId::derive(&[b"another"]), ..intent(money) });
+        let confirm = |of: &Intent, token: &str| key(confirm("pi_1", &of.order, token));
+        let back = |of: &Intent, key_: &str| {
+            let back = Refund { key: key_.into(), amount: money };
+            key(refund("pi_1", of, &back, "shop").unwrap())
+        };
+        let keys = [
+            key(create(&mine, "shop").unwrap()),
+            key(create(&other, "shop").unwrap()),
+            confirm(&mine, "pm_1"),
+            confirm(&mine, "pm_2"),
+            confirm(&other, "pm_1"),
+            back(&mine, "ref_1"),
+            back(&mine, "ref_2"),
+            back(&other, "ref_1"),
+        ];
+        for (index, one) in keys.iter().enumerate() {
+            assert!((1..=255).contains(&one.len()) && !one.contains("pm_"), "{one}");
+            assert!(!keys[..index].contains(one), "{one} twice");
+        }
+        // With another amount the key is the same: Stripe refuses, and makes no second intent.
+        let dearer = intent(Money::new(1300, Currency::EUR));
+        assert_eq!(key(create(&dearer, "shop").unwrap()), keys[0]);
+        let ask = create(&mine, "shop").unwrap();
+        assert_eq!(key(ask.numbered(0)), keys[0]);
+        assert_eq!(key(ask.numbered(3)), format!("{}-3", keys[0]));
+        // What is done once by its nature has none.
+        assert_eq!(key(cancel("pi_1")) + &key(capture("pi_1", money).unwrap()) + &key(look("pi_1")), "");
+    }
+
+    #[test]
+    fn what_clients_send_stays_in_its_field() {
+        let order = OrderId::derive(&[b"an order"]);
+        let body = confirm("pi_1", &order, "pm_1&amount=1\r\n\u{e9}").request("sk_test_1").body;
+        assert_eq!(body, "payment_method=pm_1%26amount%3D1%0D%0A%C3%A9&use_stripe_sdk=true");
+        for bad in ["", "pi_1/../x", "pi_1?x", "pi 1", "pi_\u{e9}", &"p".repeat(256)] {
+            assert_eq!(id(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_without_its_message() {
+        let body =
+            br#"{"error":{"type":"invalid_request_error","code":"odd","param":"bad param","message":"No such: pm_1"}}"#;
+        let said = payment(&reply(400, body), None);
+        assert_eq!(said, Said::Passing("http 400 invalid_request_error odd".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_come_back_as_they_went(amount in 1_i64..=1_000_000_000_000, at in 0..CURRENCIES.len()) {
+            let there = Money::new(amount, Currency::parse(CURRENCIES[at]).unwrap());
+            match units(there) {
+                Some(units) => prop_assert_eq!(money(units, &CURRENCIES[at].to_lowercase()), Some(there)),
+                None => prop_assert!(amount % 100 != 0 && matches!(CURRENCIES[at], "MGA" | "KWD" | "BHD" | "TND")),
+            }
+        }
+
+        #[test]
+        fn no_amount_below_one_is_asked_for(amount in i64::MIN..=0, at in 0..CURRENCIES.len()) {
+            prop_assert_eq!(units(Money::new(amount, Currency::parse(CURRENCIES[at]).unwrap())), None);
+        }
+
+        #[test]
+        fn no_answer_makes_it_stumble(status in 0_u16..700, body in "\\PC{0,80}", json in json()) {
+            for body in [body, json.clone(), format!("{{\"error\":{json}}}"), format!("{{\"data\":[{json}]}}")] {
+                let reply = reply(status, body.as_bytes());
+                let said = payment(&reply, None);
+                // Only what Stripe says in so many words is believed.
+                let paid = matches!(&said, Said::Is(answer) if answer.outcome == Outcome::Succeeded);
+                prop_assert!(!paid || (good(&reply) && body.contains("\"succeeded\"")), "{body}");
+                let _ = (refund_answer(&reply), refund_in_list(&reply, "ref_1"), event(body.as_bytes(), "shop"));
+            }
+        }
+    }
+
+    /// Objects with Stripe's names, and values that need not fit them.
+    fn json() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            Just("id"),
+            Just("status"),
+            Just("client_secret"),
+            Just("last_payment_error"),
+            Just("latest_charge"),
+            Just("type"),
+            Just("code"),
+            Just("param"),
+            Just("metadata"),
+            Just("created"),
+            Just("data"),
+            Just("object"),
+        ];
+        let text =
+            prop_oneof![Just("succeeded"), Just("requires_action"), Just("pi_1"), Just("card_error"), Just("a b")];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        let value = leaf.prop_recursive(3, 16, 6, move |inner| {
+            proptest::collection::vec((name.clone(), inner), 0..6)
+                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        });
+        value.prop_map(|value: Value| value.to_string())
+    }
+}
