@@ -139,10 +139,7 @@ impl Guarded {
         self.lock().state()
     }
 
-    async fn ask<T>(
-        &self,
-        call: impl Future<Output = Result<T, ProviderError>> + Send,
-    ) -> Result<T, ProviderError> {
+    async fn ask<T>(&self, call: impl Future<Output = Result<T, ProviderError>> + Send) -> Result<T, ProviderError> {
         let began = self.clock.now();
         if !self.lock().admits(began) {
             return Err(ProviderError::Open);

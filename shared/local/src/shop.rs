@@ -212,7 +212,8 @@ impl Shop {
     /// Opens a shop: engine, tables, queues, functions. Nothing runs by itself yet; see [`crate::pump::Pump`].
     pub async fn open(options: Options, mut registry: Registry) -> Result<Self, ShopError> {
         let bank = Arc::new(Bank::default());
-        if registry.tables.contains(&payments::builtin::TABLE) {
+        if let Some(table) = registry.tables.iter_mut().find(|table| **table == payments::builtin::TABLE) {
+            table.stream = true;
             registry.functions.push(bank.function());
         }
         let clock = options.clock.clone();
