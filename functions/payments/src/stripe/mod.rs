@@ -23,7 +23,7 @@ use futures_util::future::{Either, select};
 use kernel::{Money, Timestamp};
 use serde::Deserialize;
 
-use self::wire::{Ask, Said};
+use self::wire::{Ask, Said, Source};
 use crate::provider::{Answer, Event, EventError, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome};
 use crate::signature;
 use crate::transport::{Lost, Reply, Transport};
@@ -113,19 +113,19 @@ impl Stripe {
 
     /// One exchange. A connection that broke is tried once more: a sandbox that was frozen finds its old ones closed, and
     /// every request may be repeated. So is one whose API key was refused, with a newer key.
-    async fn exchange<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, bool)> {
+    async fn exchange<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, Source)> {
         let account = self.account.get().await.map_err(|error| no_key(&error))?;
         let reply = self.send(ask, &account).await?;
         let said = read(&reply);
         if !matches!(said, Said::Unauthorized) {
-            return Ok((said, wire::replayed(&reply)));
+            return Ok((said, wire::source(&reply)));
         }
         let newer = self.account.renew(&account).await.map_err(|error| no_key(&error))?;
         if Arc::ptr_eq(&newer, &account) {
-            return Ok((said, false));
+            return Ok((said, Source::Now));
         }
         let reply = self.send(ask, &newer).await?;
-        Ok((read(&reply), wire::replayed(&reply)))
+        Ok((read(&reply), wire::source(&reply)))
     }
 
     async fn send(&self, ask: &Ask, account: &Account) -> Answered<Reply> {
@@ -137,15 +137,14 @@ impl Stripe {
         reply.map_err(|lost| ProviderError::NoAnswer(lost.to_string()))
     }
 
-    /// The first request of a row whose answer is not a failure out of Stripe's memory. The second half tells whether the
-    /// answer came out of it.
-    async fn row<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, bool)> {
+    /// The first request of a row whose answer is not a failure out of Stripe's memory.
+    async fn row<T>(&self, ask: &Ask, read: impl Fn(&Reply) -> Said<T>) -> Answered<(Said<T>, Source)> {
         let mut number = 0;
         loop {
-            let (said, replayed) = self.exchange(&ask.numbered(number), &read).await?;
+            let (said, source) = self.exchange(&ask.numbered(number), &read).await?;
             number += 1;
-            if !replayed || !said.may_go_better() || number == ROW {
-                return Ok((said, replayed));
+            if source != Source::OldFailure || !said.may_go_better() || number == ROW {
+                return Ok((said, source));
             }
         }
     }
@@ -157,11 +156,11 @@ impl Stripe {
         let Some(ask) = wire::create(intent, self.shop()) else {
             return Ok(Opened::Refused(wire::no_such_amount(intent)));
         };
-        let (said, replayed) = self.row(&ask, |reply| wire::payment(reply, None)).await?;
+        let (said, source) = self.row(&ask, |reply| wire::payment(reply, None)).await?;
         let answer = said.told()?;
         Ok(match answer.outcome {
             Outcome::Declined { .. } => Opened::Refused(answer),
-            _ if replayed => Opened::Known(answer.intent),
+            _ if source != Source::Now => Opened::Known(answer.intent),
             _ => Opened::Fresh(answer.intent),
         })
     }
@@ -172,10 +171,10 @@ impl Stripe {
     }
 
     /// The answer that was given, unless it is not the last word.
-    async fn settled(&self, id: &str, said: Said<Answer>, replayed: bool) -> Answered<Answer> {
+    async fn settled(&self, id: &str, said: Said<Answer>, source: Source) -> Answered<Answer> {
         match said {
             Said::Look => self.look(id).await,
-            Said::Is(_) if replayed => self.look(id).await,
+            Said::Is(_) if source != Source::Now => self.look(id).await,
             other => other.told(),
         }
     }
@@ -186,8 +185,8 @@ impl Stripe {
             Opened::Refused(answer) => return Ok(answer),
         };
         let ask = wire::confirm(&id, &intent.order, token);
-        let (said, replayed) = self.row(&ask, |reply| wire::payment(reply, Some(&id))).await?;
-        match self.settled(&id, said, replayed).await? {
+        let (said, source) = self.row(&ask, |reply| wire::payment(reply, Some(&id))).await?;
+        match self.settled(&id, said, source).await? {
             Answer { outcome: Outcome::Missing, .. } => {
                 Err(ProviderError::NoAnswer("it was asked, and nobody knows of it".into()))
             }
@@ -228,8 +227,8 @@ impl Stripe {
     async fn step(&self, id: &str, ask: &Ask) -> Answered<Answer> {
         let refused = |reply: &Reply| matches!(reply.status, 400 | 402 | 404);
         let read = |reply: &Reply| if refused(reply) { Said::Look } else { wire::payment(reply, Some(id)) };
-        let (said, replayed) = self.exchange(ask, read).await?;
-        self.settled(id, said, replayed).await
+        let (said, source) = self.exchange(ask, read).await?;
+        self.settled(id, said, source).await
     }
 
     async fn refund_(&self, intent: &Intent, refund: &Refund) -> Answered<RefundOutcome> {

@@ -194,7 +194,7 @@ pub(super) enum Said<T> {
 }
 
 impl<T> Said<T> {
-    /// Whether the same request under another key may go better, when this answer was stored with the key.
+    /// Whether the same request may go better the next time.
     pub(super) fn may_go_better(&self) -> bool {
         matches!(self, Self::Passing(_) | Self::Unknown(_))
     }
@@ -211,9 +211,24 @@ impl<T> Said<T> {
     }
 }
 
-/// Whether Stripe did nothing now, and told what it told when it had the key first.
-pub(super) fn replayed(reply: &Reply) -> bool {
-    reply.header("idempotent-replayed") == Some("true")
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// From what was done now.
+    Now,
+    /// From Stripe's memory of the key: nothing was done now. It was a success then, and may not be how things stand.
+    Memory,
+    /// From its memory, and it was a failure then.
+    OldFailure,
+}
+
+/// Where an answer comes from.
+pub(super) fn source(reply: &Reply) -> Source {
+    match reply.header("idempotent-replayed") {
+        Some("true") if good(reply) => Source::Memory,
+        Some("true") => Source::OldFailure,
+        _ => Source::Now,
+    }
 }
 
 #[derive(Deserialize)]
