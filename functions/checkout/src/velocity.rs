@@ -39,6 +39,8 @@ pub const ALARM: Alarm = Alarm { metric: STOPPED, threshold: 10, period_s: 300, 
 /// The metric of payments that the provider refused.
 const DECLINED: &str = "PaymentsDeclined";
 
+/// So long the counts are waited for; the shopper does not wait for them any longer.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Refusals that say nothing about the card: the shop's own mistakes.
 const NOT_THE_CARD: &[&str] = &["currency_not_supported", "amount_too_small", "amount_too_large"];
 
@@ -189,10 +191,10 @@ impl Velocity {
     /// Reads the counts of an attempt. When they cannot be read, nobody is stopped.
     pub async fn look(&self, attempt: &Attempt<'_>, cx: &Cx) -> Seen {
         let counts = counts(attempt, &self.limits, cx.now());
-        let refused = match self.counts.read(&counts).await {
-            Ok(refused) => refused,
-            Err(error) => {
-                cx.note("attempts_unread", error.to_string());
+        let refused = match cx.within(PATIENCE, self.counts.read(&counts)).await {
+            Some(Ok(refused)) => refused,
+            unread => {
+                cx.note("attempts_unread", unread.and_then(Result::err).map_or("in time".into(), |error| error.to_string()));
                 BTreeMap::new()
             }
         };
@@ -208,8 +210,11 @@ impl Velocity {
             return;
         }
         let counts = counts(&Attempt::of(order), &self.limits, cx.now());
-        if let Err(error) = try_join_all(counts.iter().map(|count| self.counts.raise(count))).await {
-            cx.note("attempts_uncounted", error.to_string());
+        let raised = try_join_all(counts.iter().map(|count| self.counts.raise(count)));
+        match cx.within(PATIENCE, raised).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => cx.note("attempts_uncounted", error.to_string()),
+            None => cx.note("attempts_uncounted", "in time"),
         }
     }
 }

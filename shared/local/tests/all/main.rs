@@ -11,3 +11,4 @@ mod pump;
 mod request;
 mod saga;
 mod support;
+mod velocity;

@@ -4,6 +4,7 @@
 //! against a shop that has data, several cases at a time. It knows no code behind the API and never looks at a table. A
 //! case that cannot be tried on a target says why; it is never counted as passed.
 
+mod abuse;
 mod cart;
 mod catalog;
 mod check;
@@ -60,6 +61,7 @@ where
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let modules = [
+        abuse::cases(),
         catalog::cases(),
         cart::cases(),
         inventory::cases(),
