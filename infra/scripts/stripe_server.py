@@ -9,6 +9,7 @@ and gets what it lacks of Stripe (1.15.10) and a caller must be able to rely on:
     parameters is a 400 of type idempotency_error;
   * a payment method given when an intent is confirmed, also after the first one was declined;
   * `use_stripe_sdk` when it is confirmed, which changes nothing here;
+  * `allowed_payment_method_types`, which took the place of `payment_method_types` in September 2026;
   * the codes of two refusals: an intent that cannot be confirmed any more, a payment method that there is not.
 """
 
@@ -21,7 +22,18 @@ from localstripe import resources
 from localstripe.errors import UserError
 
 resources.Store.dump_to_disk = lambda self: None
+create_as_it_is = resources.PaymentIntent._api_create
 confirm_as_it_is = resources.PaymentIntent._api_confirm
+
+
+@classmethod
+def create(cls, allowed_payment_method_types=None, payment_method_types=None, **rest):
+    if payment_method_types is not None:
+        raise UserError(400, "not in this version", {"code": "payment_method_types_no_longer_supported"})
+    return create_as_it_is(payment_method_types=allowed_payment_method_types, **rest)
+
+
+resources.PaymentIntent._api_create = create
 
 
 def confirm(id, payment_method=None, use_stripe_sdk=None, **rest):

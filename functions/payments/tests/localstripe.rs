@@ -1,11 +1,11 @@
 //! Stripe's adapter, whole and over HTTP, against localstripe: `make test-stripe`.
 //!
 //! localstripe 1.15.10 is a fake with a memory; `infra/scripts/stripe_server.py` starts it and adds what it lacks and a caller
-//! relies on (idempotency keys, a payment method at confirmation). What it lacks beyond that is tested over recorded
-//! exchanges only (`stripe.rs`): decline codes (every refusal is a plain `card_declined`), refusing a refund that is more
-//! than the rest, `processing`, failures in passing, rate limits, amounts that are too small, `charge.*` and `refund.*`
-//! events, and events of a payment that is called off. Its cards for 3-D Secure have no token, so a payment method is made
-//! from one of Stripe's published test numbers.
+//! relies on (idempotency keys, a payment method at confirmation, parameters of the API's present version). What it lacks
+//! beyond that is tested over recorded exchanges only (`stripe.rs`): decline codes (every refusal is a plain
+//! `card_declined`), refusing a refund that is more than the rest, `processing`, failures in passing, rate limits, amounts
+//! that are too small, `charge.*` and `refund.*` events, and events of a payment that is called off. Its cards for 3-D Secure
+//! have no token, so a payment method is made from one of Stripe's published test numbers.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 

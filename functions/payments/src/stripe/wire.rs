@@ -103,7 +103,8 @@ impl Ask {
 }
 
 /// Makes the intent of an order, or finds it: the key is the order's. Nothing is taken by it. `None` when Stripe has no such
-/// amount.
+/// amount. Stripe compares the fields with those that the key came with first: after a change here, it refuses orders that
+/// were begun before it and whose intent is not known, so such a change goes out when none hangs.
 pub(super) fn create(intent: &Intent, shop: &str) -> Option<Ask> {
     let method = match intent.capture {
         Capture::Now => "automatic",
@@ -114,7 +115,7 @@ pub(super) fn create(intent: &Intent, shop: &str) -> Option<Ask> {
         ("currency", intent.amount.currency.as_str().to_ascii_lowercase()),
         ("capture_method", method.to_owned()),
         // Only cards: others would send the shopper to another page and need an address to come back to.
-        ("payment_method_types[]", "card".to_owned()),
+        ("allowed_payment_method_types[]", "card".to_owned()),
         ("metadata[order]", intent.order.as_str().to_owned()),
         ("metadata[shop]", shop.to_owned()),
     ];
