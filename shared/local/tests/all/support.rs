@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use kernel::{Problem, Timestamp, UserId};
 use lambda::token::{AUDIENCE, Claims};
-use lambda::{Auth, Call, Change, Consumer, Cx, Delivery, Fault, Function, Http, Nothing, Reply, StreamFailure};
+use lambda::{
+    Auth, Call, Change, Consumer, Cx, Delivery, Fault, Function, Http, Idempotency, Nothing, Reply, StreamFailure,
+};
 use local::{Options, Registry, Shop};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -138,7 +140,7 @@ pub fn registry() -> Registry {
     let functions: Vec<Function> = vec![
         Http::get("echo", "/v1/things/{id}").handle(echo),
         Http::get("echo-staff", "/v1/admin/things/{id}").auth(Auth::Scopes(&["staff:things"])).handle(echo),
-        Http::post("say", "/v1/things").reply::<Body>(201, "said").handle(say),
+        Http::post("say", "/v1/things").idempotency(Idempotency::Inherent).reply::<Body>(201, "said").handle(say),
         Http::get("sneak", "/v1/sneak").handle(sneak),
         Http::get("stall", "/v1/stall").handle(stall).timeout(1),
         Consumer::new("watch-things").batch(3).stream(&THINGS, watch),
@@ -146,7 +148,7 @@ pub fn registry() -> Registry {
         Consumer::new("work-jobs").queue(&JOBS, work),
         Consumer::new("work-lanes").queue(&LANES, work),
     ];
-    Registry { functions, tables: vec![THINGS, OTHERS, lambda::ANSWERS], queues: vec![JOBS, LANES] }
+    Registry { functions, tables: vec![THINGS, OTHERS], queues: vec![JOBS, LANES] }
 }
 
 /// A shop in memory whose clock stands at the start of a day.
