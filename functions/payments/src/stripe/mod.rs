@@ -72,16 +72,6 @@ pub struct Stripe {
     platform: Platform,
 }
 
-/// The intent of an order, found or made.
-enum Opened {
-    /// It was there.
-    Known(String),
-    /// It was made just now, so nobody has asked for its money.
-    Fresh(String),
-    /// Stripe makes none for such an order.
-    Refused(Answer),
-}
-
 type Answered<T> = Result<T, ProviderError>;
 
 impl Stripe {
@@ -149,20 +139,20 @@ impl Stripe {
         }
     }
 
-    async fn open(&self, intent: &Intent) -> Answered<Opened> {
+    /// The id of an order's intent, found or made; or the answer, when Stripe makes none for such an order.
+    async fn open(&self, intent: &Intent) -> Answered<Result<String, Answer>> {
         if let Some(id) = intent.id.as_deref().and_then(wire::id) {
-            return Ok(Opened::Known(id.to_owned()));
+            return Ok(Ok(id.to_owned()));
         }
         let Some(ask) = wire::create(intent, self.shop()) else {
-            return Ok(Opened::Refused(wire::no_such_amount(intent)));
+            return Ok(Err(wire::no_such_amount(intent)));
         };
-        let (said, source) = self.row(&ask, |reply| wire::payment(reply, None)).await?;
+        let (said, _) = self.row(&ask, |reply| wire::payment(reply, None)).await?;
         let answer = said.told()?;
-        Ok(match answer.outcome {
-            Outcome::Declined { .. } => Opened::Refused(answer),
-            _ if source != Source::Now => Opened::Known(answer.intent),
-            _ => Opened::Fresh(answer.intent),
-        })
+        match answer.outcome {
+            Outcome::Declined { .. } => Ok(Err(answer)),
+            _ => Ok(Ok(answer.intent)),
+        }
     }
 
     async fn look(&self, id: &str) -> Answered<Answer> {
@@ -181,8 +171,8 @@ impl Stripe {
 
     async fn charge_(&self, intent: &Intent, token: &str) -> Answered<Answer> {
         let id = match self.open(intent).await? {
-            Opened::Known(id) | Opened::Fresh(id) => id,
-            Opened::Refused(answer) => return Ok(answer),
+            Ok(id) => id,
+            Err(refused) => return Ok(refused),
         };
         let ask = wire::confirm(&id, &intent.order, token);
         let (said, source) = self.row(&ask, |reply| wire::payment(reply, Some(&id))).await?;
@@ -196,26 +186,23 @@ impl Stripe {
 
     async fn retrieve_(&self, intent: &Intent) -> Answered<Answer> {
         match self.open(intent).await? {
-            Opened::Known(id) => self.look(&id).await,
-            Opened::Fresh(intent) => Ok(Answer { intent, outcome: Outcome::Missing }),
-            Opened::Refused(answer) => Ok(answer),
+            Ok(id) => self.look(&id).await,
+            Err(refused) => Ok(refused),
         }
     }
 
+    /// One that was not there is made and called off: a charge that is still on its way finds it so.
     async fn cancel_(&self, intent: &Intent) -> Answered<Answer> {
-        let id = match self.open(intent).await? {
-            // One that was made just now is called off as well: a charge that is still on its way finds it so.
-            Opened::Known(id) | Opened::Fresh(id) => id,
-            Opened::Refused(answer) => return Ok(answer),
-        };
-        self.step(&id, &wire::cancel(&id)).await
+        match self.open(intent).await? {
+            Ok(id) => self.step(&id, &wire::cancel(&id)).await,
+            Err(refused) => Ok(refused),
+        }
     }
 
     async fn capture_(&self, intent: &Intent, amount: Money) -> Answered<Answer> {
         let id = match self.open(intent).await? {
-            Opened::Known(id) => id,
-            Opened::Fresh(intent) => return Ok(Answer { intent, outcome: Outcome::Missing }),
-            Opened::Refused(answer) => return Ok(answer),
+            Ok(id) => id,
+            Err(refused) => return Ok(refused),
         };
         match wire::capture(&id, amount) {
             Some(ask) => self.step(&id, &ask).await,
@@ -233,7 +220,7 @@ impl Stripe {
 
     async fn refund_(&self, intent: &Intent, refund: &Refund) -> Answered<RefundOutcome> {
         let refused = |code: &str| Ok(RefundOutcome::Refused { code: code.to_owned() });
-        let Opened::Known(id) = self.open(intent).await? else {
+        let Ok(id) = self.open(intent).await? else {
             return refused("nothing_was_taken");
         };
         let Some(ask) = wire::refund(&id, intent, refund, self.shop()) else {
