@@ -1,13 +1,16 @@
 //! Who moves stock in a simulation. Each draws what it does from the seed and its own number; each bears what a client of
 //! the real shop bears: time-outs, refusals, answers that never come. None of them checks anything.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use http::Method;
+use payments::builtin::Builtin;
 use serde_json::{Value, json};
 use testkit::virtual_time::Random;
 
 use super::world::{ITEMS, World};
+use crate::provider::Menu;
 
 /// How often somebody asks before going home.
 const TRIES: u64 = 6;
@@ -81,6 +84,12 @@ impl Shopper {
             } else {
                 asked.await
             };
+            if let Some(id) = answer["id"].as_str().filter(|_| status < 300) {
+                self.world.orders.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+            }
+            if let Some(secret) = answer["payment"]["client_secret"].as_str() {
+                self.at_the_bank(secret).await;
+            }
             if self.draw.below(6) == 0 {
                 return;
             }
@@ -95,6 +104,91 @@ impl Shopper {
                 _ => {}
             }
             pause(&mut self.draw, 40_000).await;
+        }
+    }
+}
+
+impl Shopper {
+    /// Some confirm at once, some late, some refuse, and some never open the bank's page.
+    async fn at_the_bank(&mut self, secret: &str) {
+        if self.draw.below(4) == 0 {
+            return;
+        }
+        pause(&mut self.draw, 120_000).await;
+        let approve = self.draw.below(4) > 0;
+        if let Ok(bank) = Builtin::connect(self.world.shop.platform()) {
+            // What it answers is the bank's business.
+            drop(bank.confirm(secret, approve).await);
+        }
+    }
+}
+
+/// Somebody who captures and refunds, more than there is if need be, and sends what was not answered again.
+pub(super) struct Clerk {
+    world: World,
+    draw: Random,
+    number: u64,
+}
+
+impl Clerk {
+    pub fn new(world: &World, seed: u64, number: u64) -> Self {
+        Self { world: world.clone(), draw: draws(seed, "clerk", number), number }
+    }
+
+    pub async fn run(mut self) {
+        for job in 0..4 {
+            pause(&mut self.draw, 60_000).await;
+            let orders = self.world.orders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if orders.is_empty() {
+                continue;
+            }
+            let order = &orders[index(&mut self.draw, orders.len())];
+            let amount = 1 + i64::try_from(self.draw.below(2500)).unwrap_or(0);
+            let (what, body) = match self.draw.below(4) {
+                0 => ("captures", json!({})),
+                1 => ("captures", json!({ "amount": { "amount": amount, "currency": "EUR" } })),
+                2 => {
+                    let lines = json!([{ "sku": ITEMS[index(&mut self.draw, ITEMS.len())], "quantity": 1 }]);
+                    ("refunds", json!({ "lines": lines, "reason": "broken" }))
+                }
+                _ => ("refunds", json!({ "amount": { "amount": amount, "currency": "EUR" }, "reason": "late" })),
+            };
+            let (path, key) = (format!("/v1/admin/orders/{order}/{what}"), format!("clerk {} {job}", self.number));
+            for _ in 0..TRIES {
+                let (status, _) = self.world.send(Method::POST, &path, &key, &body).await;
+                // Now and then what was answered is sent once more.
+                if (200..500).contains(&status) && self.draw.below(4) > 0 {
+                    break;
+                }
+                pause(&mut self.draw, 10_000).await;
+            }
+        }
+    }
+}
+
+/// The weather at the provider: slow, forgetful, away, well again.
+pub(super) struct Weather {
+    world: World,
+    draw: Random,
+}
+
+impl Weather {
+    pub fn new(world: &World, seed: u64) -> Self {
+        Self { world: world.clone(), draw: draws(seed, "weather", 0) }
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            let draw = &mut self.draw;
+            let fair = draw.below(3) == 0;
+            self.world.shop.bank().behave(Menu {
+                down: !fair && draw.below(4) == 0,
+                slow_ms: if fair || draw.below(2) == 0 { 0 } else { draw.below(4000) },
+                lost_percent: if fair { 0 } else { draw.below(50) },
+                repeat_percent: if fair { 0 } else { 50 },
+                reorder_percent: if fair { 0 } else { 50 },
+            });
+            pause(draw, 60_000).await;
         }
     }
 }

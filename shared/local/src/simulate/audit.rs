@@ -9,8 +9,8 @@ use inventory::reservation::{Reservation, State};
 use inventory::{CounterKey, Part};
 use kernel::OrderId;
 use kernel::audit::{Books, Record, Standing, Violation};
-use orders::funds::Funds;
-use orders::{Order, Status};
+use orders::funds::{Funds, RefundStatus};
+use orders::{Order, Payment, PaymentStatus, Status};
 use payments::builtin::Stored;
 
 use super::Outcome;
@@ -48,6 +48,8 @@ impl Watch {
             Err(what) => vec![Violation { invariant: "readable", what }],
         };
         self.note(violations);
+        let money = self.money(false).await;
+        self.note(money);
     }
 
     /// The full audit, when nothing moves any more.
@@ -63,7 +65,7 @@ impl Watch {
             }
             Err(what) => self.note(vec![Violation { invariant: "readable", what }]),
         }
-        let money = self.money().await;
+        let money = self.money(true).await;
         self.note(money);
         let lies = self.world.gate.lies().into_iter();
         self.note(lies.map(|what| Violation { invariant: "false-sold-out", what }).collect());
@@ -142,36 +144,63 @@ impl Watch {
         differs.collect()
     }
 
-    /// What the provider took less what it gave back is what each order says, and no order is paid without money.
-    async fn money(&self) -> Vec<Violation> {
-        let read = async {
-            let orders = self.items(&orders::table::TABLE).await?;
-            let intents = self.items(&payments::builtin::TABLE).await?;
-            let orders = orders.into_iter().filter(|item| !item.contains_key("tombstone")).map(from_item);
-            let orders = orders.collect::<Result<Vec<Order>, _>>().map_err(|error| error.to_string())?;
-            let intents = intents.into_iter().map(from_item).collect::<Result<Vec<Stored>, _>>();
-            Ok::<_, String>((orders, intents.map_err(|error| error.to_string())?))
-        };
-        let (orders, intents) = match read.await {
+    async fn accounts(&self) -> Result<(Vec<Order>, Vec<Stored>), String> {
+        let orders = self.items(&orders::table::TABLE).await?;
+        let intents = self.items(&payments::builtin::TABLE).await?;
+        let orders = orders.into_iter().filter(|item| !item.contains_key("tombstone")).map(from_item);
+        let orders = orders.collect::<Result<Vec<Order>, _>>().map_err(|error| error.to_string())?;
+        let intents = intents.into_iter().map(from_item).collect::<Result<Vec<Stored>, _>>();
+        Ok((orders, intents.map_err(|error| error.to_string())?))
+    }
+
+    /// At any instant: an order's funds balance, one order has one charge, and no more went back than was taken. When all
+    /// is over: what the provider took less what it gave back is what each order says, no order is paid without money, and
+    /// no capture or refund is left open.
+    async fn money(&self, settled: bool) -> Vec<Violation> {
+        let (orders, intents) = match self.accounts().await {
             Ok(both) => both,
             Err(what) => return vec![Violation { invariant: "money", what }],
         };
-        let mut books: BTreeMap<OrderId, (i64, i64)> = BTreeMap::new();
         let mut wrong = Vec::new();
+        let mut stuck = Vec::new();
+        let mut books: BTreeMap<OrderId, (i64, i64)> = BTreeMap::new();
+        let mut charges: BTreeMap<OrderId, usize> = BTreeMap::new();
         for order in orders {
-            let funds = order.payment.funds.as_ref();
-            let kept = funds.map_or(0, Funds::kept);
-            if order.status == Status::Paid && kept != order.totals.total.amount {
-                wrong.push(format!("{} is paid and has {kept} of {}", order.id, order.totals.total));
+            let Payment { status, capture, .. } = order.payment;
+            if let Some(funds) = &order.payment.funds
+                && !(funds.counter.balanced() && funds.counter.available >= 0)
+            {
+                wrong.push(format!("the funds of {} do not balance: {:?}", order.id, funds.counter));
             }
-            books.entry(order.id).or_default().0 = kept;
+            let taken = order.payment.funds.as_ref().map(|funds| funds.counter.received);
+            let owed = capture.unwrap_or(order.charged().amount);
+            if order.status == Status::Paid && taken != Some(owed) && status != PaymentStatus::Authorized {
+                wrong.push(format!("{} is paid and {taken:?} of {owed} was taken", order.id));
+            }
+            let open = order.payment.funds.iter().flat_map(|funds| funds.refunds.values());
+            let open = open.filter(|refund| refund.status == RefundStatus::Pending).count();
+            if open > 0 || capture.is_some() && status == PaymentStatus::Authorized {
+                stuck.push(format!("{} has {open} open refunds, capture {capture:?}", order.id));
+            }
+            books.entry(order.id).or_default().0 = order.payment.funds.as_ref().map_or(0, Funds::kept);
         }
         for intent in intents {
-            books.entry(intent.order).or_default().1 = intent.captured - intent.refunded;
+            if intent.refunded > intent.captured || intent.captured > intent.amount.amount {
+                wrong.push(format!("{}: {} taken, {} gone back", intent.order, intent.captured, intent.refunded));
+            }
+            *charges.entry(intent.order.clone()).or_default() += usize::from(intent.captured > 0);
+            books.entry(intent.order).or_default().1 += intent.captured - intent.refunded;
         }
-        let differ = books.into_iter().filter(|(_, (says, has))| says != has);
-        wrong.extend(differ.map(|(order, (says, has))| format!("{order} says {says}, the provider keeps {has}")));
-        wrong.into_iter().map(|what| Violation { invariant: "money", what }).collect()
+        let twice = charges.into_iter().filter(|(_, count)| *count > 1);
+        wrong.extend(twice.map(|(order, count)| format!("{order} was charged {count} times")));
+        let mut violations = Vec::new();
+        if settled {
+            let differ = books.into_iter().filter(|(_, (says, has))| says != has);
+            wrong.extend(differ.map(|(order, (says, has))| format!("{order} says {says}, the provider keeps {has}")));
+            violations.extend(stuck.into_iter().map(|what| Violation { invariant: "stuck", what }));
+        }
+        violations.extend(wrong.into_iter().map(|what| Violation { invariant: "money", what }));
+        violations
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real shop in a storm: one seed is one run, which repeats exactly.
 //!
 //! A whole shop in memory, on one thread and in virtual time: shoppers check out, other channels reserve, staff moves stock,
-//! streams and queues are pumped, while the connector under every function loses requests and answers, delays, throttles,
+//! streams and queues are pumped, money is captured and given back, the payment provider has bad days, while the connector under every function loses requests and answers, delays, throttles,
 //! lets calls arrive minutes late, cancels transactions and kills functions between any two calls. The invariants of
 //! [`kernel::audit`] are checked at many instants and, when everything has been drained, in full; then ledger and counters,
 //! and charges and paid orders, are held against each other. It owns no rule of its own: what it calls is the product.
@@ -20,8 +20,9 @@ use aws::{Clock as _, SystemClock};
 use testkit::faults::{Faults, Rates};
 use testkit::virtual_time::{self, Random, VirtualClock};
 
+use crate::provider::Menu;
 use crate::shop::ShopError;
-use actors::{Channel, Pumper, Shopper, Staff};
+use actors::{Channel, Clerk, Pumper, Shopper, Staff, Weather};
 use world::{START, World};
 
 /// The most faults of a run: it must end.
@@ -213,7 +214,11 @@ async fn storm(plan: Plan) -> Result<Outcome, ShopError> {
     for number in 0..draw.below(3) {
         crowd.spawn(Staff::new(&world, plan.seed, number).run());
     }
+    for number in 0..draw.below(3) {
+        crowd.spawn(Clerk::new(&world, plan.seed, number).run());
+    }
     let mut pumps = tokio::task::JoinSet::new();
+    pumps.spawn(Weather::new(&world, plan.seed).run());
     for number in 0..2 {
         pumps.spawn(Pumper::new(&world, plan.seed, number).run());
     }
@@ -229,9 +234,13 @@ async fn storm(plan: Plan) -> Result<Outcome, ShopError> {
     faults.stop();
     faults.settled().await;
     pumps.shutdown().await;
+    world.shop.bank().behave(Menu::default());
     for seconds in SETTLING {
         watch.look().await;
         world.shop.drain().await;
+        // What workers gave up while the provider was away.
+        let reconciled = world.shop.invoke("reconcile-orders", "{}".into()).await;
+        reconciled.map_err(|error| ShopError::Setup { what: "reconcile-orders".into(), reason: error.to_string() })?;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
     world.shop.drain().await;
