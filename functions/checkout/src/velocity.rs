@@ -152,7 +152,9 @@ fn counts(attempt: &Attempt<'_>, limits: &AttemptLimits, now: Timestamp) -> Vec<
             all.extend(addresses.map(|address| ("address", place(address), limits.address)));
         }
     }
-    all.extend(attempt.method.filter(|token| !is_public(token)).map(|token| ("method", token.to_owned(), limits.method)));
+    all.extend(
+        attempt.method.filter(|token| !is_public(token)).map(|token| ("method", token.to_owned(), limits.method)),
+    );
     let counts = all.into_iter().filter(|(_, _, limit)| limit.most > 0);
     let unique: BTreeMap<String, Count> = counts
         .map(|(kind, thing, limit)| Count::of(kind, &thing, limit, now))
@@ -194,7 +196,10 @@ impl Velocity {
         let refused = match cx.within(PATIENCE, self.counts.read(&counts)).await {
             Some(Ok(refused)) => refused,
             unread => {
-                cx.note("attempts_unread", unread.and_then(Result::err).map_or("in time".into(), |error| error.to_string()));
+                cx.note(
+                    "attempts_unread",
+                    unread.and_then(Result::err).map_or("in time".into(), |error| error.to_string()),
+                );
                 BTreeMap::new()
             }
         };

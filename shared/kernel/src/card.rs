@@ -72,7 +72,10 @@ fn digit(letter: char) -> Option<u8> {
 }
 
 fn separates(letter: char) -> bool {
-    matches!(letter, ' ' | '-' | '.' | '/' | '_' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2010}' | '\u{2011}' | '\u{2013}')
+    matches!(
+        letter,
+        ' ' | '-' | '.' | '/' | '_' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2010}' | '\u{2011}' | '\u{2013}'
+    )
 }
 
 fn groups(text: &str) -> Vec<Group> {
@@ -90,7 +93,14 @@ fn groups(text: &str) -> Vec<Group> {
                     let joined = separates(before[1]) && last.is_some_and(|last| last.to + before[1].len_utf8() == at);
                     // The first track of a magnetic stripe writes a B before the number.
                     let word_before = before[1].is_alphanumeric() && before != ['%', 'B'];
-                    groups.push(Group { digits: vec![value], from: at, to: end, joined, word_before, word_behind: false });
+                    groups.push(Group {
+                        digits: vec![value],
+                        from: at,
+                        to: end,
+                        joined,
+                        word_before,
+                        word_behind: false,
+                    });
                 }
             },
             None => {

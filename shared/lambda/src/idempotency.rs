@@ -248,11 +248,7 @@ impl KeepAnswers {
 
     /// Keeps an answer; false when the key is another run's by now.
     async fn keep(&self, asked: &Asked, owner: &str, answered: &Answered) -> Result<bool, DataError> {
-        let kept = Kept {
-            status: answered.status,
-            headers: answered.headers.clone(),
-            body: answered.body.clone(),
-        };
+        let kept = Kept { status: answered.status, headers: answered.headers.clone(), body: answered.body.clone() };
         let mut set = vec!["#state = :done".to_owned()];
         let mut values = vec![(":done".to_owned(), s(DONE))];
         for (name, value) in kept.attributes() {
@@ -436,7 +432,9 @@ mod tests {
         let fates = |wanted: Fate| code::ALL.iter().filter(move |code| fate(Some(code)) == wanted);
         assert!(fates(Fate::Free).all(|code| code.status >= 500 || code.retryable));
         assert!(fates(Fate::Keep).all(|code| matches!(code.status, 402 | 404 | 405 | 409 | 410) && !code.retryable));
-        for free in [code::INTERNAL, code::UNAVAILABLE, code::TIMED_OUT, code::TOO_MANY_REQUESTS, code::REQUEST_IN_FLIGHT] {
+        for free in
+            [code::INTERNAL, code::UNAVAILABLE, code::TIMED_OUT, code::TOO_MANY_REQUESTS, code::REQUEST_IN_FLIGHT]
+        {
             assert_eq!(fate(Some(free)), Fate::Free, "{}", free.name);
         }
         for forgotten in

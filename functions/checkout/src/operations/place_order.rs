@@ -150,8 +150,8 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     let id = order_id(&body.cart_id, &cx);
     cx.note("order", &id);
     let tried = tried(&body, &cx);
-    let (found, seen) =
-        join(try_join(desk.carts.load(&body.cart_id), desk.till.record(&id)), desk.velocity.look(&tried, &cx)).await;
+    let look = Box::pin(desk.velocity.look(&tried, &cx));
+    let (found, seen) = join(try_join(desk.carts.load(&body.cart_id), desk.till.record(&id)), look).await;
     let (cart, record) = found?;
     if let Some(record) = record {
         return desk.resume(same_request(record, &cx)?, &cx).await;

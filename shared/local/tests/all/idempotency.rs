@@ -158,13 +158,8 @@ async fn another_request_with_the_key_is_refused() {
     let queried = post(&shop, "/v1/works?x=1", &[("idempotency-key", "k")], json!({ "what": "a" })).await;
     assert_eq!(queried.0, 422, "the query is part of the request");
     // The order of members is not.
-    let turned = send(
-        &shop,
-        Method::POST,
-        "/v1/works",
-        &[("idempotency-key", "k")],
-        "{ \"wait\": false, \"what\": \"c\" }",
-    );
+    let turned =
+        send(&shop, Method::POST, "/v1/works", &[("idempotency-key", "k")], "{ \"wait\": false, \"what\": \"c\" }");
     assert_eq!(turned.await.0, 422);
     assert_eq!(notes.runs.load(Ordering::SeqCst), 1);
     // Also when the run that had the key is dead: what it did is not known.
@@ -176,7 +171,8 @@ async fn another_request_with_the_key_is_refused() {
 #[tokio::test]
 async fn keys_belong_to_who_sent_them() {
     let (shop, _, notes) = shop_with(104, None).await;
-    let (one, two) = (token(&shop, |_| {}).await, token(&shop, |claims| claims.sub = UserId::new([2; 16]).to_string()).await);
+    let (one, two) =
+        (token(&shop, |_| {}).await, token(&shop, |claims| claims.sub = UserId::new([2; 16]).to_string()).await);
     for (token, run) in [(&one, 1), (&two, 2)] {
         let bearer = format!("Bearer {token}");
         for _ in 0..2 {
@@ -227,7 +223,10 @@ async fn refusals_are_kept_freed_or_forgotten() {
 async fn of_two_callers_at_once_one_runs() {
     let (shop, _, notes) = shop_with(106, None).await;
     let body = json!({ "what": "x", "wait": true });
-    let first = { let (shop, body) = (shop.clone(), body.clone()); tokio::spawn(async move { ask(&shop, "k", body).await }) };
+    let first = {
+        let (shop, body) = (shop.clone(), body.clone());
+        tokio::spawn(async move { ask(&shop, "k", body).await })
+    };
     runs(&notes, 1).await;
     for _ in 0..3 {
         let (status, problem, response) = ask(&shop, "k", body.clone()).await;
@@ -261,7 +260,10 @@ async fn many_callers_at_once_see_one_run() {
 async fn a_slow_first_caller_does_not_overwrite_who_took_the_key_over() {
     let (shop, clock, notes) = shop_with(108, None).await;
     let body = json!({ "what": "x", "wait": true });
-    let first = { let (shop, body) = (shop.clone(), body.clone()); tokio::spawn(async move { ask(&shop, "k", body).await }) };
+    let first = {
+        let (shop, body) = (shop.clone(), body.clone());
+        tokio::spawn(async move { ask(&shop, "k", body).await })
+    };
     runs(&notes, 1).await;
     // As long as the first one may live, and the second that Lambda takes to end it, the key is its own.
     clock.advance(Duration::from_millis(10_999));
@@ -284,7 +286,11 @@ struct Breaker {
 }
 
 impl Layer for Breaker {
-    fn call<'a>(&'a self, call: EngineCall, next: Next<'a>) -> aws::BoxFuture<'a, Result<EngineReply, ConnectorFailure>> {
+    fn call<'a>(
+        &'a self,
+        call: EngineCall,
+        next: Next<'a>,
+    ) -> aws::BoxFuture<'a, Result<EngineReply, ConnectorFailure>> {
         Box::pin(async move {
             let left = self.left.fetch_sub(1, Ordering::SeqCst);
             if left > 1 || (left < 1 && !self.for_good) {
@@ -319,8 +325,7 @@ async fn killed_at(at: i64, answer_only: bool) -> (Shop, Arc<ManualClock>, Arc<B
         let staff = ["receive-stock", "adjust-stock", "transfer-stock"].contains(&name);
         if staff { vec![layer.clone()] } else { Vec::new() }
     });
-    let options =
-        Options { clock: clock.clone(), base_url: ISSUER.into(), layers: Some(layers), ..Options::memory() };
+    let options = Options { clock: clock.clone(), base_url: ISSUER.into(), layers: Some(layers), ..Options::memory() };
     let shop = Shop::open(options, registry::registry()).await.unwrap();
     let bearer = format!("Bearer {}", token(&shop, |claims| claims.scope = "admin".into()).await);
     let houses = json!({ "warehouses": [{ "id": "main", "name": "Main" }, { "id": "far", "name": "Far" }] });
@@ -359,13 +364,16 @@ async fn a_killed_call_is_finished_by_its_repetition_and_books_once() {
                     send(&shop, Method::GET, "/v1/admin/inventory/TEA", &headers[..1], Bytes::new()).await;
                 let mut there: BTreeMap<&str, i64> = BTreeMap::new();
                 for item in stock["items"].as_array().unwrap() {
-                    *there.entry(item["warehouse"].as_str().unwrap()).or_default() += item["available"].as_i64().unwrap();
+                    *there.entry(item["warehouse"].as_str().unwrap()).or_default() +=
+                        item["available"].as_i64().unwrap();
                 }
                 let there = (there["main"], there.get("far").copied().unwrap_or(0));
                 assert_eq!(there, expected, "{what}: {first}, {early}, {last}: {stock}");
                 // On another item, the key is refused, whatever became of the first call.
                 let (path, body) = match path.strip_suffix("transfers") {
-                    Some(_) => (path.to_owned(), json!({ "sku": "COFFEE", "from": "main", "to": "far", "quantity": 4 })),
+                    Some(_) => {
+                        (path.to_owned(), json!({ "sku": "COFFEE", "from": "main", "to": "far", "quantity": 4 }))
+                    }
                     None => (path.replace("TEA", "COFFEE"), body.clone()),
                 };
                 let (other, told, _) = post(&shop, &path, &headers, body).await;
@@ -410,9 +418,10 @@ fn nothing_secret_is_kept() {
 #[test]
 fn only_functions_that_keep_answers_may_use_the_table() {
     for function in registry::functions() {
-        let granted = function.grants.iter().any(
-            |grant| matches!(grant.resource, aws::Resource::Table { name } if name == lambda::ANSWERS.name),
-        );
+        let granted = function
+            .grants
+            .iter()
+            .any(|grant| matches!(grant.resource, aws::Resource::Table { name } if name == lambda::ANSWERS.name));
         let kept = function.route().is_some_and(|route| route.idempotency.is_kept());
         assert_eq!(granted, kept, "{}", function.name);
     }

@@ -68,13 +68,8 @@ impl World {
         });
         let variables: BTreeMap<String, String> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let options = Options {
-            clock: clock.clone(),
-            log: log.clone(),
-            layers: Some(layers),
-            variables,
-            ..Options::memory()
-        };
+        let options =
+            Options { clock: clock.clone(), log: log.clone(), layers: Some(layers), variables, ..Options::memory() };
         let shop = Shop::open(options, registry::registry()).await.unwrap();
         let platform = shop.platform();
         let new = serde_json::from_value(json!({

@@ -26,11 +26,9 @@ const CARD: &str = "4242 4242 4242 4242";
 /// The refusal of a card number, which names its places and nothing of it.
 fn refused(answer: Answer, pointers: &[&str]) -> Outcome<Answer> {
     let answer = problem(answer, 422, "card-number-refused")?;
-    let named: Vec<&str> =
-        answer.list("/errors")?.iter().filter_map(|error| error["pointer"].as_str()).collect();
+    let named: Vec<&str> = answer.list("/errors")?.iter().filter_map(|error| error["pointer"].as_str()).collect();
     same("the places", named, pointers.to_vec())?;
-    let digits: String =
-        String::from_utf8_lossy(&answer.bytes).chars().filter(char::is_ascii_digit).collect();
+    let digits: String = String::from_utf8_lossy(&answer.bytes).chars().filter(char::is_ascii_digit).collect();
     ensure!(!digits.contains("42424242"), "{}", answer.wrong("it carries the number on"));
     Ok(answer)
 }
@@ -69,7 +67,8 @@ async fn card_everywhere(shop: Shop) -> Outcome {
     refused(shop.client().post("/v1/checkout/quote").json(&quote).send().await?, &["/shipping_address/name"])?;
     refused(shop.client().post("/v1/carts").json(&json!({ "currency": CARD })).send().await?, &["/currency"])?;
     // A header that is logged and sent back does not carry one either.
-    let answer = shop.client().get("/v1/products?limit=1").header("x-correlation-id", "4242-4242-4242-4242").send().await?;
+    let answer =
+        shop.client().get("/v1/products?limit=1").header("x-correlation-id", "4242-4242-4242-4242").send().await?;
     ensure!(
         answer.header("x-correlation-id").is_none_or(|id| !id.contains("4242-4242")),
         "{}",

@@ -124,12 +124,11 @@ async fn reused(shop: Shop) -> Outcome {
 async fn other_item(shop: Shop) -> Outcome {
     shop.furnish().await?;
     let (one, two) = (shop.product(Wanted::units(10)).await?, shop.product(Wanted::units(10)).await?);
-    let calls: [(fn(&str) -> Ask, i64); 3] =
-        [(|sku| receipt(sku, 5), 15), (|sku| adjustment(sku, -5), 10), (|sku| transfer(sku, 5), 10)];
-    for (ask, received) in calls {
+    let of = |sku: &str| [receipt(sku, 5), adjustment(sku, -5), transfer(sku, 5)];
+    for ((ask, other), received) in of(&one.sku).into_iter().zip(of(&two.sku)).zip([15, 10, 10]) {
         let key = shop.unique("key");
-        ask(&one.sku).send(&shop, &key).await?.expect_any(&[200, 201])?;
-        problem(ask(&two.sku).send(&shop, &key).await?, 422, "idempotency-key-reused")?;
+        ask.send(&shop, &key).await?.expect_any(&[200, 201])?;
+        problem(other.send(&shop, &key).await?, 422, "idempotency-key-reused")?;
         same("the one", shop.stock(&one.sku).await?.received, received)?;
     }
     // Nor in another warehouse.
