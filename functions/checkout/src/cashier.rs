@@ -11,34 +11,62 @@ use orders::order::OrderEvent;
 use orders::table::LoadOrder;
 use orders::table::funds::{Changed, MoveFunds};
 use orders::{Order, PaymentStatus};
-use payments::{Outcome, Payments, Provider as _, RefundOutcome};
+use payments::{Captures, Outcome, Provider as _, RefundOutcome, Refunds};
 
 use crate::till::intent_of;
 
 /// How often a write is tried again that somebody else's came before.
 const ROUNDS: usize = 5;
 
-/// What moving an order's money takes.
+/// Gives money of an order back.
 #[derive(Clone)]
-pub struct Cashier {
+pub struct Refunder {
     load: LoadOrder,
     funds: MoveFunds,
-    payments: Payments,
+    payments: Refunds,
 }
 
-impl Capability for Cashier {
-    fn grants() -> Vec<Grant> {
-        [LoadOrder::grants(), MoveFunds::grants(), Payments::grants()].concat()
-    }
-
-    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self {
-            load: LoadOrder::connect(platform)?,
-            funds: MoveFunds::connect(platform)?,
-            payments: Payments::connect(platform)?,
-        })
-    }
+/// Takes money that was set aside for an order.
+#[derive(Clone)]
+pub struct Capturer {
+    load: LoadOrder,
+    funds: MoveFunds,
+    payments: Captures,
 }
+
+macro_rules! moves_money {
+    ($name:ident, $payments:ident) => {
+        impl Capability for $name {
+            fn grants() -> Vec<Grant> {
+                [LoadOrder::grants(), MoveFunds::grants(), $payments::grants()].concat()
+            }
+
+            fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+                Ok(Self {
+                    load: LoadOrder::connect(platform)?,
+                    funds: MoveFunds::connect(platform)?,
+                    payments: $payments::connect(platform)?,
+                })
+            }
+        }
+
+        impl $name {
+            /// The order.
+            pub async fn load(&self, id: &OrderId) -> Result<Option<Order>, Problem> {
+                Ok(self.load.load(id).await?)
+            }
+
+            /// The writes that ask for something.
+            #[must_use]
+            pub fn funds(&self) -> &MoveFunds {
+                &self.funds
+            }
+        }
+    };
+}
+
+moves_money!(Refunder, Refunds);
+moves_money!(Capturer, Captures);
 
 /// What came of asking the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,18 +85,7 @@ fn event(cx: &Cx, kind: &str, detail: String) -> OrderEvent {
     OrderEvent { at: cx.now(), kind: kind.to_owned(), actor: cx.actor(), detail: Some(detail) }
 }
 
-impl Cashier {
-    /// The order.
-    pub async fn load(&self, id: &OrderId) -> Result<Option<Order>, Problem> {
-        Ok(self.load.load(id).await?)
-    }
-
-    /// The writes that ask for something.
-    #[must_use]
-    pub fn funds(&self) -> &MoveFunds {
-        &self.funds
-    }
-
+impl Refunder {
     /// Carries out a refund that is held, and notes how it ended.
     pub async fn refund(&self, order: Order, id: &RefundId, limit: Duration, cx: &Cx) -> Result<Carried, Problem> {
         let funds = order.payment.funds.as_ref();
@@ -111,7 +128,9 @@ impl Cashier {
         }
         Err(busy())
     }
+}
 
+impl Capturer {
     /// Carries out a capture that was asked for, and notes how it ended.
     pub async fn capture(&self, order: Order, limit: Duration, cx: &Cx) -> Result<Carried, Problem> {
         let Some(amount) = order.payment.capture else { return Err(Problem::internal("no capture was asked for")) };

@@ -24,9 +24,24 @@ pub const TABLE: TableSpec =
 
 /// What using it takes.
 #[must_use]
-pub fn grants() -> Vec<Grant> {
-    let actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
-    vec![Grant::new(&actions, Resource::Table { name: TABLE.name })]
+pub fn grants(work: Work) -> Vec<Grant> {
+    let actions: &[&'static str] = match work {
+        Work::Charge => &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        Work::Refund => &["dynamodb:GetItem", "dynamodb:UpdateItem"],
+        Work::Capture => &["dynamodb:UpdateItem"],
+    };
+    vec![Grant::new(actions, Resource::Table { name: TABLE.name })]
+}
+
+/// What a function asks of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Taking money, calling payments off, finding out where they stand.
+    Charge,
+    /// Giving money back.
+    Refund,
+    /// Taking money that was set aside.
+    Capture,
 }
 
 /// Where a stored intent stands.
@@ -218,7 +233,8 @@ impl Builtin {
     pub async fn confirm(&self, client_secret: &str, approve: bool) -> Result<Option<Status>, DataError> {
         let id = client_secret.split_once("_secret_").and_then(|(id, _)| IntentId::parse(id));
         let Some(id) = id else { return Ok(None) };
-        let stored: Option<Stored> = self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
+        let stored: Option<Stored> =
+            self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()?;
         let Some(stored) = stored.filter(|stored| stored.secret.as_deref() == Some(client_secret)) else {
             return Ok(None);
         };

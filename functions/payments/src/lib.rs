@@ -15,6 +15,7 @@ use aws::{Capability, ConfigError, Grant, Platform, SigningSecret, TableSpec};
 use kernel::Timestamp;
 use std::sync::Arc;
 
+use builtin::Work;
 pub use provider::{
     Answer, Capture, Event, EventError, EventKind, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome,
 };
@@ -26,15 +27,52 @@ pub const TABLES: &[TableSpec] = &[builtin::TABLE];
 #[derive(Clone)]
 pub struct Payments(Arc<breaker::Guarded>);
 
+/// The same, for who gives money back.
+#[derive(Clone)]
+pub struct Refunds(Payments);
+
+/// The same, for who takes money that was set aside.
+#[derive(Clone)]
+pub struct Captures(Payments);
+
+fn grants(work: Work) -> Vec<Grant> {
+    of_builtin(builtin::grants(work)).chain(stripe::grants()).collect()
+}
+
 impl Capability for Payments {
     fn grants() -> Vec<Grant> {
-        of_builtin(builtin::grants()).chain(stripe::grants()).collect()
+        grants(Work::Charge)
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
         Ok(Self(Arc::new(breaker::Guarded::new(provider(platform)?, platform.clock().clone()))))
     }
 }
+
+macro_rules! payments_for {
+    ($name:ident, $work:expr) => {
+        impl Capability for $name {
+            fn grants() -> Vec<Grant> {
+                grants($work)
+            }
+
+            fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+                Payments::connect(platform).map(Self)
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = breaker::Guarded;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+    };
+}
+
+payments_for!(Refunds, Work::Refund);
+payments_for!(Captures, Work::Capture);
 
 /// What only the built-in provider needs.
 fn of_builtin(grants: Vec<Grant>) -> impl Iterator<Item = Grant> {

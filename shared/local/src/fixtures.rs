@@ -9,6 +9,7 @@ use std::path::Path;
 use aws::{Capability, Platform};
 use cart::{Cart, ClaimMark, Line};
 use catalog::{NewProduct, Product};
+use checkout::till::intent_of;
 use inventory::admission::DropMode;
 use inventory::ledger::Note;
 use inventory::reservation::{Reservation, ReservedLine, State};
@@ -25,6 +26,8 @@ use kernel::{
 use orders::order::{Address, OrderEvent, number};
 use orders::sums::{ShippingTax, TaxTerms};
 use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Terms, Totals};
+use payments::Provider as _;
+use payments::builtin::Builtin;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use users::{Account, Family, RefreshToken};
@@ -221,6 +224,7 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let holds: HoldStock = capability(platform)?;
     for (id, status, payment, created) in [
         ("ord_GoldenPaid1", Status::Paid, PaymentStatus::Succeeded, now),
+        ("ord_GoldenSet01", Status::Paid, PaymentStatus::Authorized, now),
         ("ord_GoldenAsk01", Status::Pending, PaymentStatus::Unknown, now),
         ("ord_GoldenDue01", Status::Pending, PaymentStatus::RequiresAction, hour),
     ] {
@@ -229,7 +233,13 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
         let hold =
             HoldRequest { op: &id.op("AAA"), quantity: 2, reserve: 0, deadline: expires, created, channel: None };
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
-        open.open(&order(id, status, payment, created, expires)?).await?;
+        let order = order(id, status, payment, created, expires)?;
+        open.open(&order).await?;
+        if status == Status::Paid {
+            let bank = Builtin::connect(platform).map_err(Problem::internal)?;
+            let paid = bank.charge(&intent_of(&order), "pm_card_visa").await;
+            paid.map_err(Problem::internal)?;
+        }
     }
     Ok(())
 }
@@ -289,9 +299,9 @@ fn order(
             client_secret: None,
             decline_code: None,
             token: (payment != PaymentStatus::Succeeded).then(|| "pm_card_visa".to_owned()),
-            capture_later: false,
+            capture_later: payment == PaymentStatus::Authorized,
             funds: (payment == PaymentStatus::Succeeded).then(|| orders::funds::Funds::of(3070)),
-            capture: None,
+            capture: (payment == PaymentStatus::Authorized).then_some(3070),
         },
         events: vec![OrderEvent { at: created, kind: "placed".into(), actor: customer()?.to_string(), detail: None }],
         created_at: created,

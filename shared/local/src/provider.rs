@@ -124,7 +124,11 @@ impl Bank {
             .body(body)
             .map_err(|error| error.to_string())?;
         let response = shop.request(request).await;
-        if response.status().is_success() { Ok(()) } else { Err(format!("the webhook was answered {}", response.status())) }
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(format!("the webhook was answered {}", response.status()))
+        }
     }
 }
 
@@ -144,7 +148,8 @@ fn approves() -> bool {
 /// What only a local shop answers: the provider's behaviour (`GET`, `PUT /dev/provider`), and the bank's page on which a
 /// shopper confirms a payment (`POST /dev/provider/confirmations`). `None` for any other request.
 pub async fn answer(shop: &Shop, request: &Request<Bytes>) -> Option<(StatusCode, Value)> {
-    let json_sent = request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
+    let json_sent =
+        request.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == b"application/json");
     let wrong = |detail: String| (StatusCode::UNPROCESSABLE_ENTITY, json!({ "detail": detail }));
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/dev/provider") => Some((StatusCode::OK, to_json(&shop.bank().menu()))),
@@ -187,11 +192,7 @@ fn is_asked(call: &Call) -> bool {
 pub(crate) struct Misbehaviour(pub Arc<Bank>);
 
 impl Layer for Misbehaviour {
-    fn call<'a>(
-        &'a self,
-        call: Call,
-        next: Next<'a>,
-    ) -> engine::BoxFuture<'a, Result<Reply, ConnectorFailure>> {
+    fn call<'a>(&'a self, call: Call, next: Next<'a>) -> engine::BoxFuture<'a, Result<Reply, ConnectorFailure>> {
         let menu = self.0.menu();
         if menu == Menu::default() || !is_asked(&call) {
             return next.run(call);

@@ -27,8 +27,8 @@ use crate::bells::Bells;
 use crate::busy::Busy;
 use crate::cors::Cors;
 use crate::event::{self, Routed};
-use crate::pump::Work;
 use crate::provider::{Bank, Misbehaviour};
+use crate::pump::Work;
 use crate::router::{Found, Router};
 use crate::{grants, setup};
 

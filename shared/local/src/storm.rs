@@ -70,7 +70,11 @@ impl Reckoning {
     /// Whether every order is decided, and the money is right.
     #[must_use]
     pub fn success(&self) -> bool {
-        self.undecided == 0 && self.held == 0 && self.wrong.is_empty() && self.charged == self.paid && self.kept == self.owed
+        self.undecided == 0
+            && self.held == 0
+            && self.wrong.is_empty()
+            && self.charged == self.paid
+            && self.kept == self.owed
     }
 }
 
@@ -80,7 +84,12 @@ impl fmt::Display for Reckoning {
         writeln!(
             f,
             "{} checkouts while the provider takes {} ms, loses {} % of its answers, repeats {} % of its reports and sends {} % late; {}",
-            self.checkouts, menu.slow_ms, menu.lost_percent, menu.repeat_percent, menu.reorder_percent, millis(self.took)
+            self.checkouts,
+            menu.slow_ms,
+            menu.lost_percent,
+            menu.repeat_percent,
+            menu.reorder_percent,
+            millis(self.took)
         )?;
         writeln!(f)?;
         for (status, count) in &self.answers {
@@ -127,7 +136,12 @@ async fn checkout(client: Client, sku: String, method: String, number: usize) ->
         let key = client.unique("storm");
         for attempt in 0..TRIES {
             match client.client().post("/v1/checkout").key(&key).json(&body).send().await {
-                Ok(answer) if !matches!((answer.status, answer.code()), (409, "request-in-flight" | "all-held") | (429 | 500.., _)) => {
+                Ok(answer)
+                    if !matches!(
+                        (answer.status, answer.code()),
+                        (409, "request-in-flight" | "all-held") | (429 | 500.., _)
+                    ) =>
+                {
                     times.push(answer.took);
                     let secret = answer.body["payment"]["client_secret"].as_str();
                     if let Some(secret) = secret.filter(|_| number % 20 < 10) {
@@ -208,7 +222,8 @@ async fn reckon(shop: &Shop, mut reckoning: Reckoning) -> Result<Reckoning, Stri
     let orders = orders.map(from_item).collect::<Result<Vec<Order>, _>>().map_err(read)?;
     let intents = items(shop, &payments::builtin::TABLE).await?.into_iter().map(from_item);
     let intents = intents.collect::<Result<Vec<Stored>, _>>().map_err(read)?;
-    let kept: BTreeMap<_, i64> = intents.iter().map(|stored| (&stored.order, stored.captured - stored.refunded)).collect();
+    let kept: BTreeMap<_, i64> =
+        intents.iter().map(|stored| (&stored.order, stored.captured - stored.refunded)).collect();
     for order in &orders {
         *reckoning.orders.entry(order.status.to_string()).or_default() += 1;
         let kept = kept.get(&order.id).copied().unwrap_or_default();

@@ -23,6 +23,10 @@ const RARE: &[(&str, &str, &str)] = &[
         "dynamodb:GetItem on oxcart-local-payments",
         "only after an intent that was made before; saga tests",
     ),
+    ("reconcile-orders", "", "it runs every five minutes, and takes up what others gave up; the simulation"),
+    ("capture-order", "oxcart-local-payments", "only where money is set aside; saga tests and the simulation"),
+    ("capture-order", "dynamodb:UpdateItem on oxcart-local-orders", "the same"),
+    ("move-money", "", "only when the provider did not answer; saga tests and the simulation"),
     ("retry-payment", "", "most of it only after a crash at that very moment; saga tests"),
 ];
 

@@ -13,7 +13,7 @@ use orders::{Order, PaymentStatus};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::cashier::{Carried, Cashier};
+use crate::cashier::{Capturer, Carried};
 
 /// Kept back for the writes after the provider's answer.
 const AFTER_PROVIDER: Duration = Duration::from_secs(3);
@@ -51,7 +51,7 @@ pub fn function() -> Function {
         .alarm(Alarm { metric: "CapturesFailed", threshold: 1, period_s: 300, periods: 1 })
 }
 
-async fn handle(call: Call<Path, Nothing, CaptureRequest>, cashier: Cashier) -> Result<Reply, Problem> {
+async fn handle(call: Call<Path, Nothing, CaptureRequest>, cashier: Capturer) -> Result<Reply, Problem> {
     let Call { path, body, cx, .. } = call;
     let missing = || Problem::new(code::ORDER_NOT_FOUND, "there is no such order");
     let id = OrderId::parse(&path.id).ok_or_else(missing)?;

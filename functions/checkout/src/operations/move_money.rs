@@ -7,7 +7,7 @@ use kernel::{OrderId, RefundId};
 use lambda::{Alarm, Consumer, Delivery, Fault, Function};
 use serde::{Deserialize, Serialize};
 
-use crate::cashier::{Carried, Cashier};
+use crate::cashier::{Capturer, Carried, Refunder};
 
 /// Captures and refunds that were asked for.
 pub const QUEUE: QueueSpec =
@@ -33,16 +33,16 @@ pub fn function() -> Function {
         .alarm(Alarm { metric: "CapturesFailed", threshold: 1, period_s: 300, periods: 1 })
 }
 
-async fn handle(delivery: Delivery<Movement>, cashier: Cashier) -> Result<(), Fault> {
+async fn handle(delivery: Delivery<Movement>, (refunder, capturer): (Refunder, Capturer)) -> Result<(), Fault> {
     let Movement { order, refund } = delivery.event.data;
     let cx = &delivery.cx;
-    let Some(order) = cashier.load(&order).await? else {
+    let Some(order) = refunder.load(&order).await? else {
         return Err(Fault::Poison("money of an order that is not known".into()));
     };
     let limit = cx.remaining() / 2;
     let carried = match refund {
-        Some(id) => cashier.refund(order, &id, limit, cx).await?,
-        None => cashier.capture(order, limit, cx).await?,
+        Some(id) => refunder.refund(order, &id, limit, cx).await?,
+        None => capturer.capture(order, limit, cx).await?,
     };
     match carried {
         Carried::Out(_) => Ok(()),

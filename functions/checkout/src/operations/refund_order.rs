@@ -16,7 +16,7 @@ use orders::view::RefundView;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::cashier::{Carried, Cashier};
+use crate::cashier::{Carried, Refunder};
 
 /// Kept back for the writes after the provider's answer.
 const AFTER_PROVIDER: Duration = Duration::from_secs(3);
@@ -66,7 +66,7 @@ pub fn function() -> Function {
         .alarm(Alarm { metric: "RefundsRefused", threshold: 1, period_s: 300, periods: 1 })
 }
 
-async fn handle(call: Call<Path, Nothing, RefundRequest>, cashier: Cashier) -> Result<Reply, Problem> {
+async fn handle(call: Call<Path, Nothing, RefundRequest>, cashier: Refunder) -> Result<Reply, Problem> {
     let Call { path, body, cx, .. } = call;
     let missing = || Problem::new(code::ORDER_NOT_FOUND, "there is no such order");
     let order_id = OrderId::parse(&path.id).ok_or_else(missing)?;

@@ -91,7 +91,9 @@ pub async fn carry_out(unsettled: Unsettled, receives: u32, till: &Till, cx: &Cx
             Err(Fault::Retry(back_off(receives), "the bank has not decided yet".into()))
         }
         // Dead, and no money came: there is nothing to write.
-        Asked::Known(answer) if !pending && !matches!(answer.outcome, Outcome::Succeeded | Outcome::Authorized) => Ok(()),
+        Asked::Known(answer) if !pending && !matches!(answer.outcome, Outcome::Succeeded | Outcome::Authorized) => {
+            Ok(())
+        }
         Asked::Known(answer) => till.settle(&order, &answer, cx).await.map(|_| ()).map_err(Fault::from),
         Asked::Unknown(reason) => Err(Fault::Retry(back_off(receives), reason)),
     }

@@ -152,7 +152,8 @@ impl World {
         assert_eq!(counter.taken, sold, "{what}: units taken are units sold");
         assert!(orders.iter().all(|order| order.status != Status::Pending), "{what}: every order is decided");
         let intents = self.items(&payments::builtin::TABLE).await;
-        let intents: Vec<payments::builtin::Stored> = intents.into_iter().map(|item| from_item(item).unwrap()).collect();
+        let intents: Vec<payments::builtin::Stored> =
+            intents.into_iter().map(|item| from_item(item).unwrap()).collect();
         let charged: Vec<_> = intents.iter().filter(|intent| intent.captured > intent.refunded).collect();
         assert_eq!(charged.len(), paid.len(), "{what}: as many charges as paid orders");
         for intent in charged {

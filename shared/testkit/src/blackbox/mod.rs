@@ -17,6 +17,7 @@ mod ledger;
 mod orders;
 mod payments;
 mod policies;
+mod refunds;
 mod reservations;
 mod shards;
 mod stockroom;
@@ -73,6 +74,7 @@ pub fn cases() -> Vec<Case> {
         ledger::cases(),
         checkout::cases(),
         payments::cases(),
+        refunds::cases(),
         orders::cases(),
         users::cases(),
         http_contract::cases(),
