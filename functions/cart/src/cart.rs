@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use kernel::limits::CART_LIFE;
-use kernel::{CartId, Currency, Money, OrderId, ProductId, Sku, Timestamp};
+use kernel::{CartId, CouponCode, Currency, Money, OrderId, ProductId, Sku, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A cart as it is stored: one item.
@@ -24,6 +24,9 @@ pub struct Cart {
     pub lines: BTreeMap<Sku, Line>,
     /// When each line came in: the order in which they are shown, whatever is changed later.
     pub added: BTreeMap<Sku, Timestamp>,
+    /// The coupon that is to be used with it. Whether it may be is asked each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<CouponCode>,
     /// The order that is paying for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimMark>,
@@ -102,6 +105,7 @@ impl Cart {
             currency,
             lines: BTreeMap::new(),
             added: BTreeMap::new(),
+            coupon: None,
             claim: None,
             used: BTreeMap::new(),
             created_at: now,
@@ -119,12 +123,12 @@ impl Cart {
         lines
     }
 
-    /// The cart after an order for it was paid: what was bought is gone, what came in or grew meanwhile stays, and the
-    /// claim is lifted. `None` when the claim is not this order's: it was done before, or another order is paying.
+    /// The cart after an order for it was paid: what was bought is gone, and so is the coupon; what came in or grew meanwhile
+    /// stays, and the claim is lifted. `None` when the claim is not this order's: it was done before, or another order is paying.
     #[must_use]
     pub fn closed(&self, order: &OrderId, bought: &[(Sku, u32)], now: Timestamp) -> Option<Self> {
         self.claim.as_ref().filter(|claim| claim.order == *order)?;
-        let mut cart = Self { version: self.version + 1, claim: None, ..self.clone() };
+        let mut cart = Self { version: self.version + 1, claim: None, coupon: None, ..self.clone() };
         for (sku, quantity) in bought {
             let Some(line) = cart.lines.get_mut(sku) else { continue };
             if line.quantity > *quantity {

@@ -10,7 +10,7 @@ pub mod table;
 pub mod view;
 
 pub use cart::{Bought, Cart, ClaimMark, Line, OrderPaid};
-pub use view::{Availability, CartView, LineView, PriceChange, Totals};
+pub use view::{Availability, CartView, CouponView, LineView, PriceChange, Totals};
 
 /// The tables of this service.
 pub const TABLES: &[aws::TableSpec] = &[table::TABLE];
@@ -26,6 +26,8 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::get_cart::function(),
         operations::set_line::function(),
         operations::remove_line::function(),
+        operations::apply_coupon::function(),
+        operations::remove_coupon::function(),
         operations::close_cart::function(),
     ]
 }

@@ -6,7 +6,7 @@ use aws::{DataError, TableSpec, capability};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use kernel::limits::CART_LINES;
-use kernel::{CartId, OrderId, Sku, Timestamp};
+use kernel::{CartId, CouponCode, OrderId, Sku, Timestamp};
 
 use crate::cart::{Cart, ClaimMark, Line, expiry};
 
@@ -30,6 +30,11 @@ capability!(
 capability!(
     /// Sets and removes lines.
     ChangeLines on TABLE: ["dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Sets and removes the coupon.
+    ChangeCoupon on TABLE: ["dynamodb:UpdateItem"]
 );
 
 capability!(
@@ -57,7 +62,22 @@ pub struct Change<'a> {
     pub now: Timestamp,
 }
 
-/// What became of a change of a line.
+/// A change of the coupon.
+#[derive(Clone, Copy, Debug)]
+pub struct CouponChange<'a> {
+    /// Of which cart.
+    pub cart: &'a CartId,
+    /// The coupon; none to take it off.
+    pub coupon: Option<&'a CouponCode>,
+    /// The version the cart must be in; any without one.
+    pub expected: Option<u64>,
+    /// The request that asks for it.
+    pub request: &'a str,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of a change of a cart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// The cart after it.
@@ -128,7 +148,7 @@ impl ChangeLines {
             .expression_attribute_values(":line", attribute(line)?)
             .expression_attribute_values(":currency", s(line.unit_price.currency.as_str()))
             .expression_attribute_values(":cap", n(i64::try_from(CART_LINES).unwrap_or(i64::MAX)));
-        match send(request, change).await? {
+        match send(request, change.expected, change.request).await? {
             // No condition but these two is left.
             Failed::Other(cart) if cart.currency != line.unit_price.currency => Ok(Changed::Currency(cart.currency)),
             Failed::Other(_) => Ok(Changed::Full),
@@ -141,7 +161,7 @@ impl ChangeLines {
         let update = "SET #version = #version + :one, #updated = :now, #expires = :expires, #by = :by \
             REMOVE #lines.#sku, #added.#sku";
         let request = self.begin(change, update, "attribute_exists(#lines.#sku)")?;
-        match send(request, change).await? {
+        match send(request, change.expected, change.request).await? {
             Failed::Other(cart) => Ok(Changed::Yes(Box::new(cart))),
             Failed::Sorted(changed) => Ok(changed),
         }
@@ -175,6 +195,43 @@ impl ChangeLines {
     }
 }
 
+impl ChangeCoupon {
+    /// Puts a coupon on a cart, or takes it off; of a cart that has it so nothing changes.
+    pub async fn set(&self, change: CouponChange<'_>) -> Result<Changed, DataError> {
+        let set = "#version = #version + :one, #updated = :now, #expires = :expires, #by = :by";
+        let mut request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(change.cart.as_str())))
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#updated", "updated_at")
+            .expression_attribute_names("#expires", "expires")
+            .expression_attribute_names("#by", "changed_by")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":by", s(change.request))
+            .expression_attribute_values(":now", attribute(&change.now)?)
+            .expression_attribute_values(":expires", n(expiry(change.now)));
+        let (update, mut condition) = match change.coupon {
+            Some(code) => {
+                request = request.expression_attribute_values(":coupon", s(code.as_str()));
+                (format!("SET {set}, coupon = :coupon"), "attribute_exists(pk) AND coupon <> :coupon".to_owned())
+            }
+            None => (format!("SET {set} REMOVE coupon"), "attribute_exists(coupon)".to_owned()),
+        };
+        if let Some(version) = change.expected {
+            condition.push_str(" AND #version = :version");
+            request = request.expression_attribute_values(":version", attribute(&version)?);
+        }
+        let request = request.update_expression(update).condition_expression(condition);
+        match send(request, change.expected, change.request).await? {
+            Failed::Other(cart) => Ok(Changed::Yes(Box::new(cart))),
+            Failed::Sorted(changed) => Ok(changed),
+        }
+    }
+}
+
 /// What came of a change, as far as every change is alike.
 enum Failed {
     Sorted(Changed),
@@ -182,8 +239,8 @@ enum Failed {
     Other(Cart),
 }
 
-/// Sends a change of a line, and sorts out why it failed as far as every change can fail.
-async fn send(request: UpdateItemFluentBuilder, change: Change<'_>) -> Result<Failed, DataError> {
+/// Sends a change, and sorts out why it failed as far as every change can fail.
+async fn send(request: UpdateItemFluentBuilder, expected: Option<u64>, by: &str) -> Result<Failed, DataError> {
     let request = request.return_values(ReturnValue::AllNew);
     let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     let cart: Cart = match written(request.send().await)? {
@@ -193,9 +250,9 @@ async fn send(request: UpdateItemFluentBuilder, change: Change<'_>) -> Result<Fa
         Written::No(None) => return Ok(Failed::Sorted(Changed::NoCart)),
         Written::No(Some(item)) => from_item(item)?,
     };
-    match change.expected {
+    match expected {
         // The answer of the first try was lost, and the client sent it again.
-        Some(version) if version != cart.version && cart.changed_by == change.request => {
+        Some(version) if version != cart.version && cart.changed_by == by => {
             Ok(Failed::Sorted(Changed::Yes(Box::new(cart))))
         }
         Some(version) if version != cart.version => Ok(Failed::Sorted(Changed::Version(cart.version))),
@@ -280,7 +337,7 @@ impl CloseCart {
     /// Whether the cart was still in the version that was read, and claimed by the order.
     async fn replace(&self, read: &Cart, closed: &Cart, order: &OrderId) -> Result<bool, DataError> {
         let update = "SET #lines = :lines, #added = :added, #version = :version, #updated = :now, #expires = :expires \
-            REMOVE #claim";
+            REMOVE #claim, coupon";
         let result = self
             .table
             .client()

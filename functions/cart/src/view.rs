@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use catalog::{Product, Variant};
-use kernel::{CartId, Currency, Money, ProductId, Sku};
+use kernel::{CartId, CouponCode, Currency, Money, Problem, ProductId, Sku, Timestamp};
+use promotions::coupon::Refusal;
+use promotions::look::{Look, Viewer};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -23,8 +25,30 @@ pub struct CartView {
     pub currency: Currency,
     /// What is in it, in the order it came in.
     pub lines: Vec<LineView>,
+    /// The coupon that is to be used with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<CouponView>,
     /// What it comes to.
     pub totals: Totals,
+}
+
+/// The coupon of a cart, as things stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CartCoupon")]
+pub struct CouponView {
+    /// Its code.
+    pub code: CouponCode,
+    /// Whether it may be used now. Whether this customer may is known at the checkout.
+    pub applies: bool,
+    /// Whether it takes off what shipping costs, which is known at the quote.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub free_shipping: bool,
+    /// Why it may not be used: the code of the problem, as in `coupon-expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<&'static str>,
+    /// Why it may not be used, for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// One line, at its present price.
@@ -83,7 +107,7 @@ pub enum Availability {
     SoldOut,
 }
 
-/// What a cart comes to. Discount, shipping and tax are known at the quote; here they are zero.
+/// What a cart comes to. Shipping and tax are known at the quote; here they are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "CartTotals")]
 pub struct Totals {
@@ -123,7 +147,47 @@ impl CartView {
         }
         let zero = Money::zero(cart.currency);
         let totals = Totals { subtotal, discount: zero, shipping: zero, tax: zero, total: subtotal };
-        Self { id: cart.id.clone(), version: cart.version, currency: cart.currency, lines, totals }
+        Self { id: cart.id.clone(), version: cart.version, currency: cart.currency, lines, coupon: None, totals }
+    }
+
+    /// The same with its coupon, as a look found it: what it takes off, or why it does not.
+    #[must_use]
+    pub fn with_coupon(mut self, code: &CouponCode, look: &Look, products: &[Product], now: Timestamp) -> Self {
+        let refused = |refusal: Refusal| refusal.problem(code, now);
+        let (problem, free_shipping) = match self.reduced(look, products, now) {
+            Ok(reduced) => {
+                let (discount, free_shipping) = reduced.unwrap_or((Money::zero(self.currency), false));
+                self.totals.discount = discount;
+                self.totals.total = self.totals.subtotal.minus(discount).unwrap_or(self.totals.subtotal);
+                (None, free_shipping)
+            }
+            Err(refusal) => (Some(refused(refusal)), false),
+        };
+        self.coupon = Some(CouponView {
+            code: code.clone(),
+            applies: problem.is_none(),
+            free_shipping,
+            problem: problem.as_ref().map(|problem| problem.code.name),
+            detail: problem.map(|Problem { detail, .. }| detail.into_owned()),
+        });
+        self
+    }
+
+    /// What the coupon takes off the goods, and whether it takes off shipping; nothing of an empty cart.
+    fn reduced(&self, look: &Look, products: &[Product], now: Timestamp) -> Result<Option<(Money, bool)>, Refusal> {
+        let coupon = look.terms(now)?;
+        look.is_left(&Viewer { order: None, now })?;
+        let category = |line: &LineView| products.iter().find(|product| product.id == line.product_id);
+        let lines = self.lines.iter().filter(|line| !line.unavailable);
+        let goods: Vec<_> = lines.filter_map(|line| Some((&category(line)?.category, line.line_total))).collect();
+        if goods.is_empty() {
+            return Ok(None);
+        }
+        // Sums that go beyond any amount of money: the quote will say so.
+        let Ok(chosen) = coupon.lines(self.currency, &goods) else { return Ok(None) };
+        let off = coupon.reduction.off(self.currency, &chosen?).unwrap_or_default();
+        let discount = Money::sum(self.currency, off).unwrap_or(Money::zero(self.currency));
+        Ok(Some((discount, coupon.reduction.ships_free())))
     }
 }
 

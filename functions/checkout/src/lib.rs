@@ -11,6 +11,7 @@ pub mod rates;
 pub mod reports;
 pub mod till;
 pub mod velocity;
+pub mod wallet;
 
 use aws::{QueueSpec, TableSpec};
 use lambda::Function;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use aws::{Capability, ConfigError, DataError, Grant, Platform};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
 use kernel::counter::Outcome as Moved;
@@ -19,6 +19,8 @@ use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
 use payments::breaker::State as BreakerState;
 use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, ProviderError, Refund, RefundOutcome};
+use promotions::UseKey;
+use promotions::table::SettleUses;
 
 /// Money that came for a dead order went back by itself; people should know.
 pub const ALARM: Alarm = Alarm { metric: "UnmatchedPayments", threshold: 1, period_s: 60, periods: 1 };
@@ -30,13 +32,14 @@ pub struct Till {
     decide: DecideOrder,
     bury: BuryOrder,
     holds: SettleHolds,
+    uses: SettleUses,
     payments: Payments,
 }
 
 impl Capability for Till {
     fn grants() -> Vec<Grant> {
-        [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants(), SettleHolds::grants(), Payments::grants()]
-            .concat()
+        let record = [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants()].concat();
+        [record, SettleHolds::grants(), SettleUses::grants(), Payments::grants()].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -45,6 +48,7 @@ impl Capability for Till {
             decide: DecideOrder::connect(platform)?,
             bury: BuryOrder::connect(platform)?,
             holds: SettleHolds::connect(platform)?,
+            uses: SettleUses::connect(platform)?,
             payments: Payments::connect(platform)?,
         })
     }
@@ -61,6 +65,18 @@ pub enum Asked {
 
 /// An order that stands so, or the certainty that there will never be one.
 pub type Standing = Record;
+
+/// What becomes of something that an operation holds, and when its record was created: taken when the record is committed
+/// and names this attempt and this counter, given back otherwise. `None` while the record is pending, but for what another
+/// attempt at the order held.
+fn fate(standing: &Standing, op: &str, named: impl Fn(&Order) -> bool, now: Timestamp) -> Option<(bool, Timestamp)> {
+    match standing {
+        Record::Order(order) if order.op() != op => Some((false, now)),
+        Record::Order(order) if order.status == Status::Pending => None,
+        Record::Order(order) => Some((order.status.is_committed() && named(order), order.created_at)),
+        Record::Tombstone => Some((false, now)),
+    }
+}
 
 fn event(cx: &Cx, kind: &str, detail: Option<String>) -> OrderEvent {
     OrderEvent { at: cx.now(), kind: kind.to_owned(), actor: cx.actor(), detail }
@@ -278,22 +294,30 @@ impl Till {
         standing: &Standing,
         now: Timestamp,
     ) -> Result<bool, DataError> {
-        let (committed, created) = match standing {
-            Record::Order(order) if order.op() != op => (false, now),
-            Record::Order(order) if order.status == Status::Pending => return Ok(false),
-            Record::Order(order) => {
-                let named = order.holds.iter().any(|part| part.key == *key);
-                (order.status.is_committed() && named, order.created_at)
-            }
-            Record::Tombstone => (false, now),
-        };
+        let named = |order: &Order| order.holds.iter().any(|part| part.key == *key);
+        let Some((committed, created)) = fate(standing, op, named, now) else { return Ok(false) };
         Ok(self.holds.settle(key, op, committed, created, now).await? == Moved::Applied)
     }
 
+    /// The same for what it holds of a coupon or a gift card.
+    pub async fn move_use(
+        &self,
+        key: &UseKey,
+        op: &str,
+        standing: &Standing,
+        now: Timestamp,
+    ) -> Result<bool, DataError> {
+        let named = |order: &Order| order.uses.iter().any(|part| part.key == *key);
+        let Some((committed, created)) = fate(standing, op, named, now) else { return Ok(false) };
+        Ok(self.uses.settle(key, op, committed, created, now).await? == Moved::Applied)
+    }
+
     /// Gives back what an attempt held that turned out not to be the one that wrote the order.
-    pub async fn step_back(&self, op: &str, touched: &[CounterKey], now: Timestamp) -> Result<(), DataError> {
-        let moves = touched.iter().map(|key| self.holds.settle(key, op, false, now, now));
-        try_join_all(moves).await.map(|_| ())
+    pub async fn step_back(&self, order: &Order, touched: &[CounterKey], now: Timestamp) -> Result<(), DataError> {
+        let op = order.op();
+        let moves = touched.iter().map(|key| self.holds.settle(key, &op, false, now, now));
+        let uses = order.uses.iter().map(|part| self.uses.settle(&part.key, &op, false, now, now));
+        try_join(try_join_all(moves), try_join_all(uses)).await.map(|_| ())
     }
 
     /// Moves the holds of a decided order at once, for whoever needs the units now; the stream would do it soon after for
@@ -308,7 +332,8 @@ impl Till {
         let keys: BTreeSet<&CounterKey> = order.holds.iter().map(|part| &part.key).chain(touched).collect();
         let op = order.op();
         let moves = keys.into_iter().map(|key| self.move_hold(key, &op, standing, now));
-        try_join_all(moves).await.map(|_| ())
+        let uses = order.uses.iter().map(|part| self.move_use(&part.key, &op, standing, now));
+        try_join(try_join_all(moves), try_join_all(uses)).await.map(|_| ())
     }
 
     /// Lets a pending order name the holds in which its units are, when they are not where they had been looked for.

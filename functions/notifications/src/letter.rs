@@ -165,6 +165,7 @@ mod tests {
             lines: vec![line("Green tea", 2, 650), line("Cup", 1, 1299)],
             attempt: String::new(),
             holds: Vec::new(),
+            uses: Vec::new(),
             admissions: Vec::new(),
             totals: Totals {
                 subtotal: euro(2599),

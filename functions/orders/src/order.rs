@@ -3,7 +3,9 @@
 use std::fmt;
 
 use inventory::Part;
-use kernel::{CartId, Country, CouponCode, Currency, Email, Money, OrderId, ProductId, Sku, Timestamp, UserId};
+use kernel::{
+    CartId, Country, CouponCode, Currency, Email, GiftCardId, Money, OrderId, ProductId, Sku, Timestamp, UserId,
+};
 use promotions::Reduction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -287,6 +289,9 @@ pub struct Order {
     /// Where its units lie: when it is paid these holds are taken, and no other.
     #[serde(default)]
     pub holds: Vec<Part>,
+    /// What it holds of coupons and gift cards: when it is paid this is taken, and nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<promotions::Part>,
     /// The admissions to announced sales that it used up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admissions: Vec<String>,
@@ -310,10 +315,17 @@ pub struct Order {
 }
 
 impl Order {
-    /// What the payment provider is asked for.
+    /// What the payment provider is asked for: the total less what gift cards pay.
     #[must_use]
     pub fn charged(&self) -> Money {
-        self.totals.total
+        let total = self.totals.total;
+        let by_cards: i64 = self.gift_cards().map(|(_, money)| money.amount).sum();
+        Money::new(total.amount - by_cards, total.currency)
+    }
+
+    /// What gift cards pay of it.
+    pub fn gift_cards(&self) -> impl Iterator<Item = (&GiftCardId, Money)> {
+        self.uses.iter().filter_map(|part| part.gift_card(self.totals.total.currency))
     }
 
     /// The operation of its holds.

@@ -1,6 +1,6 @@
 //! An order as clients read it.
 
-use kernel::{Currency, Email, Money, OrderId, RefundId, Timestamp};
+use kernel::{Currency, Email, GiftCardId, Money, OrderId, RefundId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,6 +31,11 @@ pub struct OrderView {
     /// The coupon that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coupon: Option<UsedCoupon>,
+    /// What gift cards pay of the total.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gift_cards: Vec<GiftCardShare>,
+    /// What is paid otherwise: the total less what gift cards pay.
+    pub to_pay: Money,
     /// Where it goes.
     pub shipping_address: Address,
     /// Where the bill goes, when elsewhere.
@@ -56,6 +61,15 @@ pub struct OrderView {
     /// What a guest reads this order with, as `?token=`; only in the answer to its placing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+}
+
+/// What a gift card pays of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct GiftCardShare {
+    /// The card's id; its code is never told.
+    pub id: GiftCardId,
+    /// How much.
+    pub amount: Money,
 }
 
 /// The payment of an order.
@@ -125,6 +139,8 @@ impl From<Order> for OrderView {
         let refunds = order.payment.funds.iter().flat_map(|funds| &funds.refunds);
         let mut refunds: Vec<_> = refunds.map(|(id, refund)| RefundView::of(id, refund, currency)).collect();
         refunds.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let to_pay = order.charged();
+        let gift_cards = order.gift_cards().map(|(id, amount)| GiftCardShare { id: id.clone(), amount }).collect();
         let shipping_tax = order.shipping_tax().unwrap_or(Money::zero(order.totals.tax.currency));
         let payment = PaymentView {
             status: order.payment.status,
@@ -143,6 +159,8 @@ impl From<Order> for OrderView {
             tax_included: order.terms.tax.included,
             shipping_tax,
             coupon: order.terms.coupon,
+            gift_cards,
+            to_pay,
             shipping_address: order.shipping_address,
             billing_address: order.billing_address,
             shipping_method: order.shipping_method,

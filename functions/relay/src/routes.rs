@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
-use checkout::operations::expire_orders::{Due, DueHold};
+use checkout::operations::expire_orders::{Due, DueHold, DueUse};
 use checkout::operations::move_money::Movement;
 use checkout::operations::retry_payment::{Reported, Unsettled};
 use checkout::reports::Report;
@@ -19,6 +19,8 @@ use lambda::Change;
 use notifications::{Notice, NoticeKind};
 use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
+use promotions::table::UseItem;
+use promotions::{UseDecision, UseKey};
 use serde::Serialize;
 
 /// A message and the queue it goes to.
@@ -45,7 +47,7 @@ pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     let before = change.before::<Order>();
     let mut out = Vec::new();
     if before.is_none() && order.status == Status::Pending {
-        let due = Due { order: order.id.clone(), hold: None };
+        let due = Due { order: order.id.clone(), hold: None, used: None };
         let delay = order.expires_at.since(now) + AFTER_DEADLINE;
         out.push((&checkout::operations::expire_orders::QUEUE, message(change, "order.due.v1", "", due, delay)));
     }
@@ -94,6 +96,12 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let holds = message(change, &kind, "holds", decision, Duration::ZERO);
         out.push((&inventory::operations::confirm_holds::QUEUE, holds));
     }
+    if !order.uses.is_empty() {
+        let parts = order.uses.clone();
+        let decision = UseDecision { op: order.op(), committed, created: order.created_at, parts };
+        let uses = message(change, &kind, "uses", decision, Duration::ZERO);
+        out.push((&promotions::operations::confirm_uses::QUEUE, uses));
+    }
     let notice = |kind| Notice { order_id: order.id.clone(), kind };
     if committed {
         let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
@@ -121,6 +129,23 @@ pub fn payment_reported(change: &Change, _: Timestamp) -> Vec<Outgoing> {
     vec![(&checkout::operations::retry_payment::QUEUE, message)]
 }
 
+/// A change of a coupon or a gift card: a timer for each hold that is new, which finds those that arrived after their order
+/// was decided.
+#[must_use]
+pub fn promotion_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
+    let Some(after) = change.after::<UseItem>() else { return Vec::new() };
+    let Some(key) = UseKey::parse(&after.pk) else { return Vec::new() };
+    let before = change.before::<UseItem>().map(|item| item.counter).unwrap_or_default();
+    let fresh = after.counter.holds.iter().filter(|(op, _)| !before.holds.contains_key(*op));
+    let timers = fresh.filter_map(|(op, hold)| {
+        let used = Some(DueUse { op: op.clone(), key: key.clone() });
+        let due = Due { order: OrderId::from_op(op)?, hold: None, used };
+        let delay = Timestamp::from_millis(hold.deadline).since(now) + AFTER_DEADLINE;
+        Some((&checkout::operations::expire_orders::QUEUE, message(change, "use.due.v1", op, due, delay)))
+    });
+    timers.collect()
+}
+
 /// A change of the inventory's table: of a counter or of a reservation. Settings and transfers tell nobody.
 #[must_use]
 pub fn stock_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
@@ -140,7 +165,8 @@ fn counter_changed(change: &Change, after: &CounterItem, now: Timestamp) -> Vec<
         .filter_map(|(op, hold)| {
             let delay = Timestamp::from_millis(hold.deadline).since(now) + AFTER_DEADLINE;
             if let Some(order) = OrderId::from_op(op) {
-                let due = Due { order, hold: Some(DueHold { op: op.clone(), counter: key.clone() }) };
+                let hold = Some(DueHold { op: op.clone(), counter: key.clone() });
+                let due = Due { order, hold, used: None };
                 let message = message(change, "hold.due.v1", op, due, delay);
                 return Some((&checkout::operations::expire_orders::QUEUE, message));
             }

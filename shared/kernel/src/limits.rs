@@ -41,6 +41,14 @@ pub const CATEGORY_DEPTH: usize = 5;
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000;
 /// The most units one receipt or adjustment may move.
 pub const STOCK_QUANTITY: u32 = 1_000_000;
+/// The most uses of a coupon, in all or by one customer.
+pub const COUPON_USES: u32 = 1_000_000_000;
+/// The most categories that a coupon is for.
+pub const COUPON_CATEGORIES: usize = 50;
+/// The most that is put on a gift card, in minor units: a hold counts in 32 bits.
+pub const GIFT_CARD_AMOUNT: u32 = 100_000_000;
+/// The most gift cards that pay for one order.
+pub const GIFT_CARDS: usize = 5;
 /// How long an `Idempotency-Key` may be, in characters.
 pub const KEY_CHARS: usize = 255;
 /// How long the answer to a call with an `Idempotency-Key` is kept, to be given again.

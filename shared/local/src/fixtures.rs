@@ -21,13 +21,18 @@ use inventory::table::{
 use inventory::{CounterKey, Part};
 use kernel::counter::HoldRequest;
 use kernel::{
-    CartId, Currency, Email, Money, OrderId, Problem, ProductId, ReservationId, Sku, Slug, Timestamp, UserId,
+    CartId, CouponCode, Currency, Email, Money, OrderId, Problem, ProductId, ReservationId, Sku, Slug, Timestamp,
+    UserId,
 };
 use orders::order::{Address, OrderEvent, number};
 use orders::sums::{ShippingTax, TaxTerms};
 use orders::{Order, OrderLine, Payment, PaymentStatus, Status, Terms, Totals};
 use payments::Provider as _;
 use payments::builtin::Builtin;
+use promotions::gift::GiftCard;
+use promotions::look::FirstUse;
+use promotions::table::{CreatePromotion, Created, HoldUses};
+use promotions::{Coupon, GiftCode, Reduction, UseKey};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use users::{Account, Family, RefreshToken};
@@ -52,6 +57,7 @@ pub async fn load(shop: &Shop) -> Result<(), Problem> {
     let now = platform.clock().now();
     product(platform, now).await?;
     stock(platform, now).await?;
+    promotions(platform, now).await?;
     warehouses(platform, now).await?;
     reservations(platform, now).await?;
     accounts(platform, now).await?;
@@ -107,6 +113,37 @@ async fn stock(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let movement = Movement::opening("rfixtures", 100, "fixtures");
     shelf.receive(&CounterKey::main(sku()?), &movement, now).await?;
     Ok(())
+}
+
+/// A coupon, one use of which the paid order holds, and a gift card.
+async fn promotions(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let create: CreatePromotion = capability(platform)?;
+    let coupon = Coupon {
+        code: known("GOLDEN-10")?,
+        reduction: Reduction::Percent(10),
+        minimum: Some(euro(1000)),
+        starts_at: None,
+        ends_at: None,
+        categories: vec![known("coffee-tea")?],
+        uses: Some(100),
+        uses_per_customer: Some(5),
+        created_at: now,
+    };
+    fresh(matches!(create.coupon(coupon, "fixtures").await?, Created::Yes(_)))?;
+    let code = GiftCode::parse("G0LD-EN00-0000-0001").ok_or_else(|| Problem::internal("no code"))?;
+    let card = GiftCard { currency: Currency::EUR, ends_at: None, created_at: now, actor: "usr_GoldenStaff".into() };
+    fresh(matches!(create.gift_card(code.id(), card, 5000, "fixtures").await?, Created::Yes(_)))?;
+    let order: OrderId = known("ord_GoldenPaid1")?;
+    let (op, deadline) = (order.op("AAA"), now.after(kernel::limits::HOLD));
+    let hold = HoldRequest { op: &op, quantity: 1, reserve: 0, deadline, created: now, channel: None };
+    capability::<HoldUses>(platform)?.hold(&golden_use().key, &hold, &FirstUse::default()).await?;
+    Ok(())
+}
+
+/// What the paid order holds of the coupon.
+fn golden_use() -> promotions::Part {
+    let code = CouponCode::parse("GOLDEN-10").expect("it is a code");
+    promotions::Part { key: UseKey::Coupon(code), quantity: 1 }
 }
 
 /// A second warehouse with units on their way to it, and an item that is sold in turns.
@@ -278,6 +315,7 @@ fn order(
         lines: vec![line],
         attempt: "AAA".into(),
         holds: vec![Part { key: CounterKey::main(sku()?), quantity: 2 }],
+        uses: (status == Status::Paid).then(golden_use).into_iter().collect(),
         admissions: Vec::new(),
         totals: Totals {
             subtotal: euro(2580),

@@ -16,6 +16,7 @@ pub fn services() -> Vec<Service> {
         service("checkout", "From a cart to a paid order.", checkout::functions()),
         service("inventory", "Stock that cannot be oversold.", inventory::functions()),
         service("orders", "What was bought, and how it goes on.", orders::functions()),
+        service("promotions", "Coupons and gift cards.", promotions::functions()),
         service("users", "Accounts and access tokens.", users::functions()),
         service("notifications", "Mail about orders.", notifications::functions()),
         service("relay", "From the tables' streams to the workers' queues.", relay::functions()),
@@ -41,6 +42,7 @@ pub fn tables() -> Vec<TableSpec> {
         users::TABLES,
         notifications::TABLES,
         payments::TABLES,
+        promotions::TABLES,
     ]
     .concat()
 }
@@ -48,7 +50,7 @@ pub fn tables() -> Vec<TableSpec> {
 /// Every queue.
 #[must_use]
 pub fn queues() -> Vec<QueueSpec> {
-    [cart::QUEUES, checkout::QUEUES, inventory::QUEUES, notifications::QUEUES].concat()
+    [cart::QUEUES, checkout::QUEUES, inventory::QUEUES, notifications::QUEUES, promotions::QUEUES].concat()
 }
 
 /// All of it, for a shop.

@@ -1,12 +1,10 @@
 //! `GET /v1/carts/{id}`: the cart at present prices, with what is left of each line.
 
-use catalog::table::FindProducts;
-use inventory::table::ReadStock;
 use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Auth, Cache, Call, Function, Http, Reply};
 
-use crate::operations::{CartPath, shown, unknown};
+use crate::operations::{CartPath, Shelves, shown, unknown};
 use crate::table::LoadCart;
 use crate::view::CartView;
 
@@ -22,11 +20,8 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(
-    call: Call<CartPath>,
-    (carts, products, stock): (LoadCart, FindProducts, ReadStock),
-) -> Result<Reply, Problem> {
+async fn handle(call: Call<CartPath>, (carts, shelves): (LoadCart, Shelves)) -> Result<Reply, Problem> {
     let cart = carts.load(&call.path.cart()?).await?.ok_or_else(unknown)?;
     // The version covers the lines; prices and stock change without it, and belong to the tag too.
-    shown(&cart, &products, &stock).await.map(Reply::tag_body)
+    shown(&cart, &shelves, &call.cx).await.map(Reply::tag_body)
 }

@@ -1,16 +1,21 @@
 //! The operations of carts, one file each, and what they share: reading ids out of paths and showing a cart.
 
+pub mod apply_coupon;
 pub mod close_cart;
 pub mod create_cart;
 pub mod get_cart;
+pub mod remove_coupon;
 pub mod remove_line;
 pub mod set_line;
 
+use aws::DataError;
 use catalog::table::FindProducts;
 use inventory::table::ReadStock;
 use kernel::problem::code;
-use kernel::{CartId, Problem, ProductId, Sku};
+use kernel::{CartId, CouponCode, Problem, ProductId, Sku};
 use lambda::{Cx, Reply};
+use promotions::look::Look;
+use promotions::table::ReadPromotion;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -56,13 +61,30 @@ pub(crate) fn unknown() -> Problem {
     Problem::new(code::CART_NOT_FOUND, "there is no cart with this id; it may have expired")
 }
 
-/// The cart with present prices and stock: two reads, side by side.
-pub(crate) async fn shown(cart: &Cart, products: &FindProducts, stock: &ReadStock) -> Result<Reply, Problem> {
+/// What showing a cart takes.
+pub(crate) type Shelves = (FindProducts, ReadStock, ReadPromotion);
+
+/// The cart with present prices and stock, and with its coupon when it has one: reads side by side.
+pub(crate) async fn shown(cart: &Cart, shelves: &Shelves, cx: &Cx) -> Result<Reply, Problem> {
+    let (products, stock, promotions) = shelves;
     let ids: Vec<ProductId> = cart.lines.values().map(|line| line.product_id.clone()).collect();
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
-    let (products, stock) =
-        futures_util::future::try_join(products.by_ids(&ids, false), stock.available(&skus)).await?;
-    Ok(Reply::ok(&CartView::of(cart, &products, &stock)).version(cart.version).last_modified(cart.updated_at))
+    let coupon = Box::pin(look(promotions, cart.coupon.as_ref()));
+    let (products, stock, look) =
+        futures_util::future::try_join3(products.by_ids(&ids, false), stock.available(&skus), coupon).await?;
+    let view = CartView::of(cart, &products, &stock);
+    let view = match &cart.coupon {
+        Some(code) => view.with_coupon(code, &look, &products, cx.now()),
+        None => view,
+    };
+    Ok(Reply::ok(&view).version(cart.version).last_modified(cart.updated_at))
+}
+
+/// A look at a coupon; no call without one.
+pub(crate) async fn look(promotions: &ReadPromotion, code: Option<&CouponCode>) -> Result<Look, DataError> {
+    let Some(code) = code else { return Ok(Look::default()) };
+    let coupon = promotions.coupon(code).await?.map(|item| (item.terms, item.counter));
+    Ok(Look { coupon, ..Look::default() })
 }
 
 /// The change of a line that a request asks for.

@@ -1,12 +1,10 @@
 //! `DELETE /v1/carts/{id}/lines/{sku}`: takes a line out of the cart. Of a line that is not there nothing changes.
 
-use catalog::table::FindProducts;
-use inventory::table::ReadStock;
 use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Auth, Call, Function, Http, Reply};
 
-use crate::operations::{LinePath, change, changed, shown};
+use crate::operations::{LinePath, Shelves, change, changed, shown};
 use crate::table::ChangeLines;
 use crate::view::CartView;
 
@@ -21,10 +19,7 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(
-    call: Call<LinePath>,
-    (carts, products, stock): (ChangeLines, FindProducts, ReadStock),
-) -> Result<Reply, Problem> {
+async fn handle(call: Call<LinePath>, (carts, shelves): (ChangeLines, Shelves)) -> Result<Reply, Problem> {
     let outcome = carts.remove(change(&call.path.cart()?, &call.path.sku, &call.cx)).await?;
-    shown(&changed(outcome)?, &products, &stock).await
+    shown(&changed(outcome)?, &shelves, &call.cx).await
 }

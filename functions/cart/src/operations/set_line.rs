@@ -2,8 +2,7 @@
 //! the cart's currency. Stock is not held: that happens when payment starts.
 
 use catalog::Product;
-use catalog::table::{FindProducts, FindSku};
-use inventory::table::ReadStock;
+use catalog::table::FindSku;
 use kernel::limits::LINE_QUANTITY;
 use kernel::problem::code;
 use kernel::{Problem, Sku};
@@ -12,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cart::Line;
-use crate::operations::{LinePath, change, changed, shown};
+use crate::operations::{LinePath, Shelves, change, changed, shown};
 use crate::table::ChangeLines;
 use crate::view::CartView;
 
@@ -46,7 +45,7 @@ pub fn function() -> Function {
 
 async fn handle(
     call: Call<LinePath, Nothing, Wanted>,
-    (skus, carts, products, stock): (FindSku, ChangeLines, FindProducts, ReadStock),
+    (skus, carts, shelves): (FindSku, ChangeLines, Shelves),
 ) -> Result<Reply, Problem> {
     let (cart, sku) = (call.path.cart()?, &call.path.sku);
     let outcome = match call.body.quantity {
@@ -56,7 +55,7 @@ async fn handle(
             carts.set(change(&cart, sku, &call.cx), &line).await?
         }
     };
-    shown(&changed(outcome)?, &products, &stock).await
+    shown(&changed(outcome)?, &shelves, &call.cx).await
 }
 
 /// The line for so many units of a SKU, at its present price.

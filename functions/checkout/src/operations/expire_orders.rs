@@ -8,6 +8,7 @@ use kernel::OrderId;
 use lambda::{Consumer, Cx, Delivery, Fault, Function};
 use orders::Status;
 use orders::table::Record;
+use promotions::UseKey;
 use serde::{Deserialize, Serialize};
 
 use crate::till::{Standing, Till};
@@ -24,6 +25,18 @@ pub struct Due {
     /// The hold; absent for the order's own deadline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<DueHold>,
+    /// What it holds of a coupon or a gift card; absent for everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<DueUse>,
+}
+
+/// A hold of a coupon or a gift card whose time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueUse {
+    /// The operation that holds.
+    pub op: String,
+    /// The counter that carries it.
+    pub key: UseKey,
 }
 
 /// A hold whose time is over.
@@ -50,11 +63,14 @@ async fn handle(delivery: Delivery<Due>, till: Till) -> Result<(), Fault> {
 
 /// Ends what is overdue.
 pub async fn carry_out(due: Due, till: &Till, cx: &Cx) -> Result<(), Fault> {
-    let Due { order, hold } = due;
+    let Due { order, hold, used } = due;
     let standing = ended(&order, till, cx).await?;
     // A hold that arrived late, after its order was decided, is moved here; one that was moved before is left alone.
     if let Some(DueHold { op, counter }) = hold {
         till.move_hold(&counter, &op, &standing, cx.now()).await?;
+    }
+    if let Some(DueUse { op, key }) = used {
+        till.move_use(&key, &op, &standing, cx.now()).await?;
     }
     Ok(())
 }

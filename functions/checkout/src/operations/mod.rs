@@ -13,7 +13,8 @@ pub mod stripe_webhook;
 use cart::Cart;
 use catalog::table::FindProducts;
 use kernel::problem::code;
-use kernel::{Money, Problem, Sku};
+use kernel::{Money, Problem, Sku, Timestamp};
+use promotions::Coupon;
 use serde::Serialize;
 
 use crate::pricing::{Item, PricingError};
@@ -75,6 +76,14 @@ pub(crate) async fn goods(cart: &Cart, products: &FindProducts) -> Result<Goods,
     Ok(goods)
 }
 
+/// Why something has no price, to the shopper; a coupon says why itself.
+pub(crate) fn unpriced(error: PricingError, coupon: Option<&Coupon>, now: Timestamp) -> Problem {
+    match (error, coupon) {
+        (PricingError::Coupon(refusal), Some(coupon)) => refusal.problem(&coupon.code, now),
+        (error, _) => error.into(),
+    }
+}
+
 impl From<PricingError> for Problem {
     fn from(error: PricingError) -> Self {
         let detail = error.to_string();
@@ -84,7 +93,7 @@ impl From<PricingError> for Problem {
                 Self::new(code::SHIPPING_UNAVAILABLE, detail).with("allowed", offered)
             }
             PricingError::CurrencyNotServed(..) => Self::new(code::SHIPPING_UNAVAILABLE, detail),
-            // Whoever knows the coupon says why; see `coupon_refused`.
+            // Whoever knows the coupon says why: [`unpriced`].
             PricingError::Coupon(_) => Self::new(code::COUPON_NOT_APPLICABLE, detail),
             PricingError::Money(_) => Self::field("", "the sums are larger than we compute with"),
         }

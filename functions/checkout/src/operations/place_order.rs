@@ -10,13 +10,14 @@ use aws::{BoxFuture, Capability, ConfigError, Grant, Platform, SigningSecret};
 use cart::table::{Claim, ClaimCart, LoadCart};
 use cart::{Cart, ClaimMark};
 use catalog::table::FindProducts;
-use futures_util::future::{join, join3, try_join};
+use futures_util::future::{join, join3, try_join, try_join3};
 use inventory::CounterKey;
 use inventory::admission::{Entry, enter, item_of};
 use inventory::allocation::{AllotStock, Attempt, EndOverdue, Operation, Outlook, Shortage, too_few};
 use inventory::allot::Wanted;
 use inventory::desk::{Door, ReservationDesk};
 use inventory::operations::request_admission::Admission;
+use kernel::limits::GIFT_CARDS;
 use kernel::problem::code;
 use kernel::{CartId, Email, Money, OrderId, Problem, ReservationId, Sku, Timestamp};
 use lambda::{Auth, Call, Cx, Function, Http, Idempotency, Nothing, Reply, Throttle};
@@ -24,14 +25,17 @@ use orders::order::{Address, OrderEvent, number};
 use orders::table::{Decided, OpenOrder, Opened, Record};
 use orders::view::guest_token;
 use orders::{Order, OrderView, Payment, PaymentStatus, Status};
+use promotions::look::Look;
+use promotions::{Coupon, Part};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Goods, goods};
+use super::{Goods, goods, unpriced};
 use crate::pricing::{Priced, price};
 use crate::rates::Rates;
 use crate::till::{Asked, Standing, Till};
 use crate::velocity::{self, Velocity};
+use crate::wallet::{Brought, Lack, Wallet};
 
 /// Kept back for the writes after the provider's answer.
 const AFTER_PAYMENT: Duration = Duration::from_secs(3);
@@ -62,6 +66,13 @@ struct PlaceOrder {
     #[serde(default)]
     #[schemars(length(max = 10))]
     admissions: Vec<String>,
+    /// Codes of gift cards, in the order in which they pay. The payment method pays the rest; when there is none it is not
+    /// asked for anything.
+    #[serde(default)]
+    #[schemars(length(max = GIFT_CARDS), inner(length(min = 1, max = 40)))]
+    gift_cards: Vec<String>,
+    /// What the shopper saw that is left to pay; without it whatever is left is charged.
+    expected_to_pay: Option<Money>,
 }
 
 /// What placing an order takes.
@@ -75,6 +86,7 @@ struct Desk {
     door: Door,
     orders: OpenOrder,
     till: Till,
+    wallet: Wallet,
     velocity: Velocity,
     secret: SigningSecret,
     hold_for: Duration,
@@ -86,7 +98,8 @@ impl Capability for Desk {
     fn grants() -> Vec<Grant> {
         let carts = [LoadCart::grants(), ClaimCart::grants(), FindProducts::grants()].concat();
         let stock = [AllotStock::grants(), ReservationDesk::grants(), Door::grants()].concat();
-        [carts, stock, OpenOrder::grants(), Till::grants(), Velocity::grants(), SigningSecret::grants()].concat()
+        let money = [Till::grants(), Wallet::grants(), Velocity::grants(), SigningSecret::grants()].concat();
+        [carts, stock, OpenOrder::grants(), money].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -99,6 +112,7 @@ impl Capability for Desk {
             door: Door::connect(platform)?,
             orders: OpenOrder::connect(platform)?,
             till: Till::connect(platform)?,
+            wallet: Wallet::connect(platform)?,
             velocity: Velocity::connect(platform)?,
             secret: SigningSecret::connect(platform)?,
             hold_for: platform.config().hold,
@@ -127,6 +141,16 @@ pub fn function() -> Function {
             code::CURRENCY_MISMATCH,
             code::SHIPPING_UNAVAILABLE,
             code::PRICE_CHANGED,
+            code::COUPON_UNKNOWN,
+            code::COUPON_NOT_YET,
+            code::COUPON_EXPIRED,
+            code::COUPON_USED_UP,
+            code::COUPON_USED_BEFORE,
+            code::COUPON_BELOW_MINIMUM,
+            code::COUPON_NOT_APPLICABLE,
+            code::GIFT_CARD_UNKNOWN,
+            code::GIFT_CARD_EXPIRED,
+            code::GIFT_CARD_EMPTY,
             code::OUT_OF_STOCK,
             code::ALL_HELD,
             code::ADMISSION_REQUIRED,
@@ -170,15 +194,23 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         warehouse: None,
     };
     let outlook = async { Ok(desk.stock.outlook(&operation, &skus, &cx).await?) };
-    let (goods, mut outlook) = try_join(goods(&cart, &desk.products), outlook).await?;
-    let priced = agreed(&goods, &body, &cart)?;
+    let brought = Box::pin(async {
+        let brought = desk.wallet.brought(cart.coupon.as_ref(), &body.gift_cards, &body.email).await?;
+        let look = desk.wallet.look(&brought).await?;
+        Ok((brought, look))
+    });
+    let (goods, mut outlook, (brought, mut look)) = try_join3(goods(&cart, &desk.products), outlook, brought).await?;
+    let coupon = brought.terms(&look, now)?;
+    let priced = agreed(&goods, &body, &cart, coupon, now)?;
     let admissions = desk.admit(&body, &skus, &outlook, &cx).await?;
     let instead_of = desk.free(&cart, &id, &cx).await?;
     if instead_of.is_some() {
         // What a dead attempt of this very cart held is back on the shelf by now: the look is of before.
-        outlook = desk.stock.outlook(&operation, &skus, &cx).await?;
+        (outlook, look) = try_join(desk.stock.outlook(&operation, &skus, &cx), desk.wallet.look(&brought)).await?;
     }
-    let mut order = Order { admissions, attempt, ..pending(id, body, priced, operation.deadline, now, &cx) };
+    let uses = brought.uses(&look, &id, priced.totals.total, now)?;
+    agreed_to_pay(&priced, &uses, &body)?;
+    let mut order = Order { admissions, attempt, uses, ..pending(id, body, priced, operation.deadline, now, &cx) };
     order.payment.capture_later = desk.capture_later;
     order.holds = match desk.stock.plan(&operation, &wanted(&order), &outlook, &cx).await {
         Ok(parts) => parts,
@@ -189,7 +221,19 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
         },
         Err(shortage) => return Err(refusal(shortage, &cx)),
     };
-    Box::pin(desk.begin(order, instead_of, &outlook, &cx)).await
+    Box::pin(desk.begin(order, instead_of, &Sight { outlook, look }, &cx)).await
+}
+
+/// What was looked at before anything is held.
+struct Sight {
+    outlook: Outlook,
+    look: Look,
+}
+
+/// What came of holding units, and coupon and gift cards.
+struct Holding {
+    units: Attempt,
+    uses: Result<(), Lack>,
 }
 
 /// What this attempt to pay has in common with others.
@@ -272,9 +316,16 @@ fn same_request(record: Record, cx: &Cx) -> Result<Order, Problem> {
 }
 
 /// Today's prices, when they are what the shopper agreed to.
-fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Problem> {
-    let country = &body.shipping_address.country;
-    let priced = price(Rates::built_in(), &goods.items, cart.currency, country, Some(&body.shipping_method), None)?;
+fn agreed(
+    goods: &Goods,
+    body: &PlaceOrder,
+    cart: &Cart,
+    coupon: Option<&Coupon>,
+    now: Timestamp,
+) -> Result<Priced, Problem> {
+    let (country, method) = (&body.shipping_address.country, Some(body.shipping_method.as_str()));
+    let priced = price(Rates::built_in(), &goods.items, cart.currency, country, method, coupon);
+    let priced = priced.map_err(|error| unpriced(error, coupon, now))?;
     let total = priced.totals.total;
     if body.expected_total.currency != cart.currency {
         let detail = format!("expected_total is in {}, the cart is in {}", body.expected_total.currency, cart.currency);
@@ -286,6 +337,21 @@ fn agreed(goods: &Goods, body: &PlaceOrder, cart: &Cart) -> Result<Priced, Probl
         return Err(problem.with("total", total).with("changes", &goods.changes));
     }
     Ok(priced)
+}
+
+/// Refuses to charge more or less than the shopper saw, when gift cards pay another part than they did then.
+fn agreed_to_pay(priced: &Priced, uses: &[Part], body: &PlaceOrder) -> Result<(), Problem> {
+    let total = priced.totals.total;
+    let by_cards: i64 =
+        uses.iter().filter_map(|part| part.gift_card(total.currency)).map(|(_, paid)| paid.amount).sum();
+    let to_pay = Money::new(total.amount - by_cards, total.currency);
+    match body.expected_to_pay {
+        Some(expected) if expected != to_pay => {
+            let problem = Problem::new(code::PRICE_CHANGED, format!("{to_pay} is left to pay, not {expected}"));
+            Err(problem.with("expected_to_pay", expected).with("to_pay", to_pay).with("total", total))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp, now: Timestamp, cx: &Cx) -> Order {
@@ -312,6 +378,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp,
         terms: priced.terms,
         holds: Vec::new(),
         attempt: String::new(),
+        uses: Vec::new(),
         admissions: Vec::new(),
         shipping_address: body.shipping_address,
         billing_address: body.billing_address,
@@ -388,21 +455,15 @@ impl Desk {
     }
 
     /// Writes order, claim and holds side by side; the decision on the order later commits or drops them all.
-    async fn begin(
-        &self,
-        order: Order,
-        instead_of: Option<OrderId>,
-        outlook: &Outlook,
-        cx: &Cx,
-    ) -> Result<Reply, Problem> {
+    async fn begin(&self, order: Order, instead_of: Option<OrderId>, sight: &Sight, cx: &Cx) -> Result<Reply, Problem> {
         let claim = self.claims.claim(claim_of(&order, instead_of.as_ref()));
-        let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold(&order, outlook, cx)).await;
+        let (opened, claimed, held) = join3(self.orders.open(&order), claim, self.hold_all(&order, sight, cx)).await;
         match opened? {
-            Opened::Yes => self.go_on(order, claimed?, held, outlook, cx).await,
+            Opened::Yes => self.go_on(order, claimed?, held, sight, cx).await,
             // The same call runs twice at once; this one found the other's order and goes the other's way.
             Opened::Before(record) => {
                 if !matches!(&record, Record::Order(before) if before.attempt == order.attempt) {
-                    self.till.step_back(&order.op(), &held.touched, cx.now()).await?;
+                    self.till.step_back(&order, &held.units.touched, cx.now()).await?;
                 }
                 self.resume(same_request(record, cx)?, cx).await
             }
@@ -416,10 +477,22 @@ impl Desk {
         }
         let skus: Vec<Sku> = order.lines.iter().map(|line| line.sku.clone()).collect();
         let op = order.op();
-        let outlook = self.stock.outlook(&operation(&order, &op), &skus, cx).await?;
+        let operation = operation(&order, &op);
+        // An order that holds nothing of a coupon or a gift card needs no look at one.
+        let brought = if order.uses.is_empty() { Brought::default() } else { Brought::of_order(&order) };
+        let look = Box::pin(self.wallet.look(&brought));
+        let (outlook, look) = try_join(self.stock.outlook(&operation, &skus, cx), look).await?;
+        let sight = Sight { outlook, look };
         let claim = self.claims.claim(claim_of(&order, None));
-        let (claimed, held) = join(claim, self.hold(&order, &outlook, cx)).await;
-        self.go_on(order, claimed?, held, &outlook, cx).await
+        let (claimed, held) = join(claim, self.hold_all(&order, &sight, cx)).await;
+        Box::pin(self.go_on(order, claimed?, held, &sight, cx)).await
+    }
+
+    /// Holds units, and coupon and gift cards, side by side.
+    async fn hold_all(&self, order: &Order, sight: &Sight, cx: &Cx) -> Holding {
+        let uses = Box::pin(self.wallet.hold(order, &sight.look, &self.till, cx));
+        let (units, uses) = join(self.hold(order, &sight.outlook, cx), uses).await;
+        Holding { units, uses }
     }
 
     /// A cart pays for one order: who did not get the claim steps back.
@@ -427,18 +500,24 @@ impl Desk {
         &self,
         order: Order,
         claimed: Claim,
-        held: Attempt,
-        outlook: &Outlook,
+        held: Holding,
+        sight: &Sight,
         cx: &Cx,
     ) -> Result<Reply, Problem> {
         let (reason, problem) = match claimed {
             Claim::Mine(_) => {
                 // Now that the order stands, what other attempts at it held is free: they are looked for once more.
-                let held = match &held.result {
-                    Err(shortage) if shortage.is_among_attempts() => self.hold(&order, outlook, cx).await,
-                    _ => held,
+                let units = match &held.units.result {
+                    Err(shortage) if shortage.is_among_attempts() => self.hold(&order, &sight.outlook, cx).await,
+                    _ => held.units,
                 };
-                return self.pay_if_held(order, held, cx).await;
+                let uses = match &held.uses {
+                    Err(lack) if lack.is_among_attempts() => {
+                        self.wallet.hold(&order, &sight.look, &self.till, cx).await
+                    }
+                    _ => held.uses,
+                };
+                return self.pay_if_held(order, Holding { units, uses }, cx).await;
             }
             Claim::Of(mark) => {
                 let detail = "another checkout of this cart is under way";
@@ -451,7 +530,7 @@ impl Desk {
             }
             Claim::NoCart => ("the cart is gone", Problem::new(code::CART_NOT_FOUND, "there is no such cart")),
         };
-        self.drop_order(&order, reason, &held.touched, cx).await?;
+        self.drop_order(&order, reason, &held.units.touched, cx).await?;
         Err(problem)
     }
 
@@ -485,8 +564,17 @@ impl Desk {
         self.stock.hold(&operation(order, &op), &wanted, &order.holds, outlook, end, cx).await
     }
 
-    async fn pay_if_held(&self, mut order: Order, held: Attempt, cx: &Cx) -> Result<Reply, Problem> {
-        let mut parts = match held.result {
+    async fn pay_if_held(&self, mut order: Order, held: Holding, cx: &Cx) -> Result<Reply, Problem> {
+        let Attempt { result, touched } = held.units;
+        let result = match (result, held.uses) {
+            (Ok(_), Err(Lack::Refused { problem, .. })) => {
+                self.drop_order(&order, "its coupon or gift card is used up", &touched, cx).await?;
+                return Err(problem);
+            }
+            (Ok(_), Err(Lack::Other(shortage))) => Err(shortage),
+            (result, _) => result,
+        };
+        let mut parts = match result {
             Ok(parts) => parts,
             Err(Shortage::Busy(problem)) => return Err(problem),
             Err(Shortage::Decided) => {
@@ -500,11 +588,11 @@ impl Desk {
                 };
                 // Unless it was decided meanwhile: then that stands, and is told.
                 let standing = self.till.cancel(&order, reason, cx).await?;
-                self.till.move_holds(&standing, &held.touched, cx.now()).await?;
+                self.till.move_holds(&standing, &touched, cx.now()).await?;
                 return self.answer(standing, cx).await;
             }
             Err(Shortage::Short(lines)) => {
-                self.drop_order(&order, "too few units", &held.touched, cx).await?;
+                self.drop_order(&order, "too few units", &touched, cx).await?;
                 return Err(too_few(&lines, cx.now()));
             }
         };

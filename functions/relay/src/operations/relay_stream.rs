@@ -4,7 +4,7 @@ use aws::{Capability, ConfigError, Grant, Message, Platform, Queue, QueueSpec, R
 use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
-use crate::routes::{Outgoing, order_changed, payment_reported, stock_changed};
+use crate::routes::{Outgoing, order_changed, payment_reported, promotion_changed, stock_changed};
 
 /// The relays, one per table.
 #[must_use]
@@ -25,6 +25,11 @@ pub fn functions() -> Vec<Function> {
             .batch(100)
             .stream(&inventory::table::TABLE, relay_inventory)
             .binary("relay-stream"),
+        Consumer::new("relay-stream-promotions")
+            .summary("Carry what orders hold of coupons and gift cards to their timers")
+            .batch(100)
+            .stream(&promotions::table::TABLE, relay_promotions)
+            .binary("relay-stream"),
     ]
 }
 
@@ -36,11 +41,12 @@ fn sending(queues: &[&QueueSpec]) -> Vec<Grant> {
 #[derive(Clone)]
 struct OrderQueues(Vec<(&'static str, Queue)>);
 
-const OF_ORDERS: [&QueueSpec; 6] = [
+const OF_ORDERS: [&QueueSpec; 7] = [
     &checkout::operations::expire_orders::QUEUE,
     &checkout::operations::retry_payment::QUEUE,
     &checkout::operations::move_money::QUEUE,
     &inventory::operations::confirm_holds::QUEUE,
+    &promotions::operations::confirm_uses::QUEUE,
     &cart::operations::close_cart::QUEUE,
     &notifications::operations::send_email::QUEUE,
 ];
@@ -92,6 +98,22 @@ impl Capability for StockQueues {
     }
 }
 
+/// The queues that changes of coupons and gift cards go to.
+#[derive(Clone)]
+struct PromotionQueues(Vec<(&'static str, Queue)>);
+
+const OF_PROMOTIONS: [&QueueSpec; 1] = [&checkout::operations::expire_orders::QUEUE];
+
+impl Capability for PromotionQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_PROMOTIONS)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_PROMOTIONS.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
 async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, order_changed).await
 }
@@ -102,6 +124,10 @@ async fn relay_payments(changes: Vec<Change>, cx: Cx, queues: PaymentQueues) -> 
 
 async fn relay_inventory(changes: Vec<Change>, cx: Cx, queues: StockQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, stock_changed).await
+}
+
+async fn relay_promotions(changes: Vec<Change>, cx: Cx, queues: PromotionQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, promotion_changed).await
 }
 
 /// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that

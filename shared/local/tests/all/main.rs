@@ -7,6 +7,7 @@ mod costs;
 mod generated;
 mod golden_events;
 mod idempotency;
+mod promotions;
 mod pump;
 mod request;
 mod saga;

@@ -1,0 +1,5 @@
+//! The Lambda `apply-coupon`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![cart::operations::apply_coupon::function()])
+}
