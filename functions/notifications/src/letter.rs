@@ -34,6 +34,10 @@ const TEMPLATES: &[Template] = &[
     LAYOUT,
     ("order-paid.html", include_str!("../templates/order-paid.html")),
     ("order-paid.txt", include_str!("../templates/order-paid.txt")),
+    ("order-declined.html", include_str!("../templates/order-declined.html")),
+    ("order-declined.txt", include_str!("../templates/order-declined.txt")),
+    ("order-refunded.html", include_str!("../templates/order-refunded.html")),
+    ("order-refunded.txt", include_str!("../templates/order-refunded.txt")),
     ("order-expired.html", include_str!("../templates/order-expired.html")),
     ("order-expired.txt", include_str!("../templates/order-expired.txt")),
 ];
@@ -60,6 +64,7 @@ struct View {
     tax: Option<String>,
     tax_included: bool,
     total: String,
+    refunded: String,
     address: Vec<String>,
     shipping_method: String,
     link: Option<String>,
@@ -102,6 +107,11 @@ fn view(order: &Order, link: Option<&str>) -> View {
         tax: unless_zero(totals.tax),
         tax_included: without_tax == totals.total.amount,
         total: totals.total.to_string(),
+        refunded: Money::new(
+            order.payment.funds.as_ref().map_or(0, |funds| funds.counter.taken),
+            totals.total.currency,
+        )
+        .to_string(),
         address,
         shipping_method: one_line(&order.shipping_method),
         link: link.map(str::to_owned),
@@ -113,6 +123,10 @@ pub fn write(order: &Order, kind: NoticeKind, link: Option<&str>) -> Result<Lett
     let environment = ENVIRONMENT.as_ref().map_err(|error| minijinja::Error::new(error.kind(), error.to_string()))?;
     let (name, subject) = match kind {
         NoticeKind::OrderPaid => ("order-paid", format!("Your order {} is confirmed", order.number)),
+        NoticeKind::OrderDeclined => {
+            ("order-declined", format!("The payment for your order {} was declined", order.number))
+        }
+        NoticeKind::OrderRefunded => ("order-refunded", format!("A refund for your order {}", order.number)),
         NoticeKind::OrderExpired => ("order-expired", format!("Your order {} was not paid in time", order.number)),
     };
     let values = context! { order => Value::from(Serde(view(order, link))) };
@@ -259,7 +273,7 @@ mod tests {
         order.lines[0].name = "<script>alert(1)</script> \"&\n\n* Free gift".into();
         order.shipping_address.name = "<b>Eve</b>\r\nBcc: x".into();
         order.shipping_address.line2 = Some("{{ 7 * 7 }}\u{2028}c/o <img src=x>".into());
-        for kind in [NoticeKind::OrderPaid, NoticeKind::OrderExpired] {
+        for kind in [NoticeKind::OrderPaid, NoticeKind::OrderExpired, NoticeKind::OrderDeclined] {
             let letter = write(&order, kind, Some("https://x/?a=1&b=\"><i>")).unwrap();
             for markup in ["<script", "<b>", "<img", "<i>", "49"] {
                 assert!(!letter.html.contains(markup), "{markup} in {}", letter.html);
@@ -269,6 +283,17 @@ mod tests {
             assert_eq!(starts, order.lines.len(), "{}", letter.text);
             assert!(!letter.text.lines().any(|line| line.starts_with("Bcc")));
         }
+    }
+
+    #[test]
+    fn a_refund_says_how_much_went_back() {
+        let mut order = order();
+        let mut funds = orders::funds::Funds::of(3089);
+        funds.counter.taken = 1000;
+        order.payment.funds = Some(funds);
+        let letter = write(&order, NoticeKind::OrderRefunded, None).unwrap();
+        assert!(letter.text.contains("10.00 EUR has gone back so far, of 30.89 EUR"), "{}", letter.text);
+        assert!(letter.html.contains("10.00 EUR has gone back so far, of 30.89 EUR"));
     }
 
     #[test]

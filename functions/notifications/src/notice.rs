@@ -20,6 +20,10 @@ pub enum NoticeKind {
     OrderPaid,
     /// It was not paid in time, and is off.
     OrderExpired,
+    /// The bank declined its payment after the shopper was told to wait; it is off.
+    OrderDeclined,
+    /// Money of it went back.
+    OrderRefunded,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! told at once to wait instead of waiting out its time-outs.
 //!
 //! Each sandbox learns by itself: nothing is shared, so nothing is read or written for it. A sandbox serves one shopper at a
-//! time, so at worst each of them waits [`LEAST`] time-outs before it stops asking.
+//! time, so at worst each of them waits five time-outs before it stops asking.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -79,11 +79,20 @@ fn money_moves(change: &Change, order: &Order, before: Option<&Order>, out: &mut
     }
     let old = before.and_then(|old| old.payment.funds.as_ref());
     let refunds = order.payment.funds.iter().flat_map(|funds| &funds.refunds);
+    let mut gone_back = Vec::new();
     for (id, refund) in refunds {
-        let known = old.is_some_and(|old| old.refunds.contains_key(id));
-        if refund.status == RefundStatus::Pending && !known {
+        let before = old.and_then(|old| old.refunds.get(id)).map(|old| old.status);
+        if refund.status == RefundStatus::Pending && before.is_none() {
             send(id.as_str(), Some(id.clone()));
         }
+        if refund.status == RefundStatus::Succeeded && before == Some(RefundStatus::Pending) {
+            gone_back.push(id);
+        }
+    }
+    for id in gone_back {
+        let notice = Notice { order_id: order.id.clone(), kind: NoticeKind::OrderRefunded };
+        let mail = message(change, "order.refunded.v1", id.as_str(), notice, Duration::ZERO);
+        out.push((&notifications::operations::send_email::QUEUE, mail));
     }
 }
 
@@ -113,8 +122,10 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
     // Only a shopper who was told to wait needs to be told that the wait is over.
     let told_to_wait =
         before.is_some_and(|old| matches!(old.payment.status, PaymentStatus::RequiresAction | PaymentStatus::Unknown));
-    if order.status == Status::Expired && told_to_wait {
-        let mail = message(change, &kind, "mail", notice(NoticeKind::OrderExpired), Duration::ZERO);
+    let declined = order.payment.status == PaymentStatus::Declined;
+    if matches!(order.status, Status::Expired | Status::Cancelled) && told_to_wait {
+        let kind_of_mail = if declined { NoticeKind::OrderDeclined } else { NoticeKind::OrderExpired };
+        let mail = message(change, &kind, "mail", notice(kind_of_mail), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
 }

@@ -423,7 +423,7 @@ impl Shop {
     }
 
     /// Answers a request of somebody whose token was verified before.
-    pub(crate) async fn request_of(&self, claims: &Claims, request: Request<Bytes>) -> Response<Bytes> {
+    pub async fn request_of(&self, claims: &Claims, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
         let id = self.request_id();
         self.answer(&parts, body, &id, Some(claims)).await.unwrap_or_else(|problem| problem_response(&problem, &id))

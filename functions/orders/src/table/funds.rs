@@ -37,13 +37,24 @@ impl MoveFunds {
         Ok(request
             .set_key(Some(self.table.key(order.id.as_str())))
             .update_expression(update)
-            .condition_expression(format!("version = :seen AND {condition}"))
-            .expression_attribute_values(":seen", attribute(&order.version)?)
+            .condition_expression(condition)
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":at", attribute(&event.at)?)
             .expression_attribute_values(":event", AttributeValue::L(vec![attribute(event)?]))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+
+    /// The same, unless anything about the order changed since it was seen.
+    fn change_of(
+        &self,
+        order: &Order,
+        update: &str,
+        condition: &str,
+        event: &OrderEvent,
+    ) -> Result<UpdateItemFluentBuilder, DataError> {
+        let request = self.change(order, update, &format!("version = :seen AND {condition}"), event)?;
+        Ok(request.expression_attribute_values(":seen", attribute(&order.version)?))
     }
 
     async fn send(request: UpdateItemFluentBuilder) -> Result<Changed, DataError> {
@@ -69,7 +80,12 @@ impl MoveFunds {
             payment.funds.refunds.#id = :refund, payment.funds.rev = payment.funds.rev + :one, \
             events = list_append(events, :event), version = version + :one, updated_at = :at";
         let condition = "payment.funds.available >= :q AND attribute_not_exists(payment.funds.refunds.#id)";
-        let request = self.change(order, update, condition, event)?;
+        // What lines are worth depends on the refunds before; an amount depends on nothing but what is left.
+        let request = if refund.lines.is_empty() {
+            self.change(order, update, condition, event)?
+        } else {
+            self.change_of(order, update, condition, event)?
+        };
         let request = request
             .expression_attribute_names("#id", id.as_str())
             .expression_attribute_values(":q", n(quantity))
@@ -96,7 +112,7 @@ impl MoveFunds {
             #status = :status, payment.#status = :payment, \
             events = list_append(events, :event), version = version + :one, updated_at = :at \
             REMOVE payment.funds.holds.#id";
-        let request = self.change(order, update, "attribute_exists(payment.funds.holds.#id)", event)?;
+        let request = self.change_of(order, update, "attribute_exists(payment.funds.holds.#id)", event)?;
         let request = request
             .expression_attribute_names("#id", id.as_str())
             .expression_attribute_names("#status", "status")

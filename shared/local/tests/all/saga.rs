@@ -1,7 +1,7 @@
 //! The checkout, killed between any two of its calls: whether the shopper asks again or walks away, afterwards no unit is
 //! lost or sold twice, no money is taken without a paid order, and nothing is held for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -27,18 +27,18 @@ const START: Timestamp = Timestamp::from_millis(1_795_766_400_000);
 
 /// Kills place-order at its n-th call: that call is lost, or only its answer, and no later call gets through.
 #[derive(Default)]
-struct Killer {
+pub(crate) struct Killer {
     left: AtomicI64,
     answer_only: std::sync::atomic::AtomicBool,
 }
 
 impl Killer {
-    fn arm(&self, at: i64, answer_only: bool) {
+    pub fn arm(&self, at: i64, answer_only: bool) {
         self.answer_only.store(answer_only, Ordering::SeqCst);
         self.left.store(at, Ordering::SeqCst);
     }
 
-    fn disarm(&self) {
+    pub fn disarm(&self) {
         self.left.store(i64::MAX, Ordering::SeqCst);
     }
 }
@@ -58,23 +58,28 @@ impl Layer for Killer {
     }
 }
 
-struct World {
-    shop: Shop,
-    clock: Arc<ManualClock>,
-    killer: Arc<Killer>,
-    key: CounterKey,
+pub(crate) struct World {
+    pub shop: Shop,
+    pub clock: Arc<ManualClock>,
+    pub killer: Arc<Killer>,
+    pub key: CounterKey,
 }
 
 impl World {
     async fn open() -> Self {
+        Self::with("place-order", [].into()).await
+    }
+
+    /// A shop in which one function can be killed, with further variables.
+    pub async fn with(killed: &'static str, variables: BTreeMap<String, String>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let killer = Arc::new(Killer::default());
         killer.disarm();
         let killing = killer.clone();
         let layers = move |function: &str| -> Vec<Arc<dyn Layer>> {
-            if function == "place-order" { vec![killing.clone()] } else { Vec::new() }
+            if function == killed { vec![killing.clone()] } else { Vec::new() }
         };
-        let options = Options { clock: clock.clone(), layers: Some(Arc::new(layers)), ..Options::memory() };
+        let options = Options { clock: clock.clone(), layers: Some(Arc::new(layers)), variables, ..Options::memory() };
         let shop = Shop::open(options, registry::registry()).await.unwrap();
         let world = Self { shop, clock, killer, key: CounterKey::main(Sku::parse("TEA").unwrap()) };
         let platform = world.shop.platform();
@@ -89,14 +94,14 @@ impl World {
         world
     }
 
-    async fn send(&self, method: Method, path: &str, key: &str, body: Value) -> (u16, Value) {
+    pub async fn send(&self, method: Method, path: &str, key: &str, body: Value) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = request.header("idempotency-key", key).body(Bytes::from(body.to_string())).unwrap();
         let response = self.shop.request(request).await;
         (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or_default())
     }
 
-    async fn cart(&self, quantity: u32) -> String {
+    pub async fn cart(&self, quantity: u32) -> String {
         let (_, cart) = self.send(Method::POST, "/v1/carts", "", json!({})).await;
         let cart = cart["id"].as_str().unwrap().to_owned();
         let line = format!("/v1/carts/{cart}/lines/TEA");
@@ -105,7 +110,7 @@ impl World {
         cart
     }
 
-    async fn pay(&self, cart: &str, quantity: i64, key: &str, token: &str) -> (u16, Value) {
+    pub async fn pay(&self, cart: &str, quantity: i64, key: &str, token: &str) -> (u16, Value) {
         let body = json!({
             "cart_id": cart, "email": "ada@example.com", "shipping_method": "standard", "payment_token": token,
             "shipping_address": { "name": "Ada", "line1": "1", "city": "Berlin", "postal_code": "10117", "country": "DE" },
@@ -115,7 +120,7 @@ impl World {
     }
 
     /// Lets every timer ring and every worker finish.
-    async fn settle(&self) {
+    pub async fn settle(&self) {
         for _ in 0..6 {
             self.shop.drain().await;
             self.clock.advance(Duration::from_secs(200));
@@ -123,22 +128,22 @@ impl World {
         self.shop.drain().await;
     }
 
-    async fn counter(&self) -> Counter {
+    pub async fn counter(&self) -> Counter {
         ReadCounter::connect(self.shop.platform()).unwrap().read(&self.key).await.unwrap().unwrap()
     }
 
-    async fn items(&self, spec: &TableSpec) -> Vec<aws::Item> {
+    pub async fn items(&self, spec: &TableSpec) -> Vec<aws::Item> {
         let table = self.shop.platform().table(spec);
         table.client().scan().table_name(table.name()).send().await.unwrap().items.unwrap_or_default()
     }
 
-    async fn orders(&self) -> Vec<Order> {
+    pub async fn orders(&self) -> Vec<Order> {
         let all = self.items(&orders::table::TABLE).await.into_iter();
         all.filter(|item| !item.contains_key("tombstone")).map(|item| from_item(item).unwrap()).collect()
     }
 
     /// What must hold whatever happened. Gives how many orders are paid.
-    async fn audit(&self, what: &str) -> usize {
+    pub async fn audit(&self, what: &str) -> usize {
         let counter = self.counter().await;
         let orders = self.orders().await;
         assert!(counter.balanced(), "{what}: {counter:?}");

@@ -159,7 +159,7 @@ async fn bad(shop: Shop) -> Outcome {
     )?;
     problem(
         ask(json!({ "amount": { "amount": 5, "currency": "USD" }, "reason": "x" })).await?,
-        422,
+        409,
         "currency-mismatch",
     )?;
     let path = format!("/v1/admin/orders/{id}/refunds");
