@@ -199,7 +199,9 @@ impl Config {
                 None => {}
                 Some(Some(said)) => *limit = said,
                 Some(None) => {
-                    missing.push(format!("{name} must be `off` or as in `5/3600`: 1 to 100000 within 60 to 604800 seconds"));
+                    missing.push(format!(
+                        "{name} must be `off` or as in `5/3600`: 1 to 100000 within 60 to 604800 seconds"
+                    ));
                 }
             }
         }
