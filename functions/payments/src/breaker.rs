@@ -2,7 +2,7 @@
 //! told at once to wait instead of waiting out its time-outs.
 //!
 //! Each sandbox learns by itself: nothing is shared, so nothing is read or written for it. A sandbox serves one shopper at a
-//! time, so at worst each of them waits five time-outs before it stops asking.
+//! time, so at worst each of them waits three time-outs before it stops asking.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::provider::{Answer, Event, EventError, Intent, Provider, ProviderError
 /// How many calls are looked back on.
 const WINDOW: usize = 20;
 /// Fewer calls than this say nothing.
-const LEAST: usize = 5;
+const LEAST: usize = 3;
 /// It opens when so many of a hundred calls went badly.
 const BAD_PERCENT: usize = 50;
 /// An answer that took longer counts as a bad one.
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn few_calls_say_nothing() {
         let mut breaker = Breaker::default();
-        for _ in 0..4 {
+        for _ in 0..2 {
             breaker.note(true, at(0));
         }
         assert_eq!(breaker.state(), State::Closed);

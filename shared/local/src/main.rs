@@ -23,7 +23,15 @@ use testkit::{Target, blackbox, race};
 type Failure = Box<dyn std::error::Error>;
 
 /// Variables of the shop's functions that may be set from outside.
-const TUNABLE: [&str; 4] = ["OXCART_ISSUER", "OXCART_MAIL_FROM", "OXCART_PAYMENT_TIMEOUT_MS", "OXCART_HOLD_SECONDS"];
+const TUNABLE: [&str; 7] = [
+    "OXCART_ISSUER",
+    "OXCART_MAIL_FROM",
+    "OXCART_PAYMENT_TIMEOUT_MS",
+    "OXCART_HOLD_SECONDS",
+    "OXCART_CAPTURE",
+    "OXCART_PAYMENTS",
+    "OXCART_STRIPE_URL",
+];
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {

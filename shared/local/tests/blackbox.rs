@@ -23,6 +23,11 @@ const RARE: &[(&str, &str, &str)] = &[
         "dynamodb:GetItem on oxcart-local-payments",
         "only after an intent that was made before; saga tests",
     ),
+    (
+        "relay-stream-orders",
+        "sqs:SendMessage on oxcart-local-retry-payment",
+        "only when a provider neither answers nor reports in time; saga tests",
+    ),
     ("reconcile-orders", "", "it runs every five minutes, and takes up what others gave up; the simulation"),
     ("capture-order", "oxcart-local-payments", "only where money is set aside; saga tests and the simulation"),
     ("capture-order", "dynamodb:UpdateItem on oxcart-local-orders", "the same"),

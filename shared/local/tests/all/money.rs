@@ -135,7 +135,7 @@ async fn a_provider_that_is_away_for_two_minutes_costs_no_order_and_no_waiting()
             409 => assert_eq!(order["code"], "all-held"),
             _ => panic!("{status} {order}"),
         }
-        assert!(waited < Duration::from_secs(2), "order {number} waited {waited:?}");
+        assert!(waited < Duration::from_secs(9), "order {number} waited {waited:?}");
     }
     assert_eq!(orders.len(), 3);
     for _ in 0..12 {
@@ -168,7 +168,7 @@ async fn once_the_breaker_is_open_nobody_waits_out_a_time_out() {
         }
     }
     let slow = waits.iter().filter(|(_, waited)| *waited > Duration::from_secs(1)).count();
-    assert!((1..=6).contains(&slow), "{waits:?}");
+    assert!((1..=4).contains(&slow), "{waits:?}");
     let (status, waited) = waits[6];
     assert!(status >= 202 && waited < Duration::from_millis(100), "{waits:?}");
 }
