@@ -214,7 +214,7 @@ impl HoldStock {
 
 impl SettleHolds {
     /// Moves the hold of an operation as its record says: committed → confirm, otherwise → release. `created` is the
-    /// record's: a mark's time is never before it, whatever this machine's clock says.
+    /// record's, and the time of the mark: no clock of a worker comes into it. Who knows no record gives the present time.
     pub async fn settle(
         &self,
         key: &CounterKey,
@@ -235,7 +235,7 @@ impl SettleHolds {
             .update_expression(update)
             .condition_expression("attribute_exists(holds.#op)")
             .expression_attribute_names("#op", op)
-            .expression_attribute_values(":mark", n(now.max(created).millis()))
+            .expression_attribute_values(":mark", n(created.millis()))
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -247,7 +247,7 @@ impl SettleHolds {
                 Ok(Outcome::Applied)
             }
             Written::No(None) => Ok(Outcome::Refused(Refusal::NoHold)),
-            Written::No(Some(item)) => Ok(from_item::<Counter>(item)?.without_hold(op)),
+            Written::No(Some(item)) => Ok(from_item::<Counter>(item)?.without_hold(op, created)),
         }
     }
 

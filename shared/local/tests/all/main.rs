@@ -6,6 +6,7 @@ mod catalogue;
 mod costs;
 mod generated;
 mod golden_events;
+mod physics;
 mod pump;
 mod request;
 mod saga;
