@@ -51,7 +51,7 @@ pub struct Settlement<'a> {
     pub op: &'a str,
     /// Committed: the hold is taken. Not: it is given back.
     pub committed: bool,
-    /// When the record was created: a mark's time is never before it, whatever this machine's clock says.
+    /// When the record was created, which is the mark's time: no worker's clock comes into it. Without a record, now.
     pub created: Timestamp,
     /// Now.
     pub now: Timestamp,
@@ -105,7 +105,7 @@ pub async fn settle(table: &Table, key: &str, settlement: &Settlement<'_>) -> Re
         .update_expression(update)
         .condition_expression("attribute_exists(holds.#op)")
         .expression_attribute_names("#op", op)
-        .expression_attribute_values(":mark", n(now.max(created).millis()))
+        .expression_attribute_values(":mark", n(created.millis()))
         .expression_attribute_values(":one", n(1))
         .return_values(ReturnValue::AllNew)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -117,7 +117,7 @@ pub async fn settle(table: &Table, key: &str, settlement: &Settlement<'_>) -> Re
             Ok(Outcome::Applied)
         }
         Written::No(None) => Ok(Outcome::Refused(Refusal::NoHold)),
-        Written::No(Some(item)) => Ok(from_item::<Counter>(item)?.without_hold(op)),
+        Written::No(Some(item)) => Ok(from_item::<Counter>(item)?.without_hold(op, created)),
     }
 }
 

@@ -86,7 +86,7 @@ pub struct Counter {
     /// Operation → its hold.
     #[serde(default)]
     pub holds: BTreeMap<String, Hold>,
-    /// Operation → when it was done: the later of that moment and its record's creation.
+    /// Operation that was done → when its record was created.
     #[serde(default)]
     pub done: BTreeMap<String, i64>,
     /// Movements of the last day that had no record of their own, by operation.
@@ -204,18 +204,20 @@ impl Counter {
         Outcome::Applied
     }
 
-    /// The record says committed: the held units are taken. `mark` is the later of now and the record's creation.
+    /// The record says committed: the held units are taken. `mark` is the time of the record's creation: a duplicate of the
+    /// hold carries the same, so once the mark is pruned the floor stops it, whatever any worker's clock says.
     pub fn confirm(&mut self, op: &str, mark: Timestamp) -> Outcome {
-        let Some(hold) = self.holds.remove(op) else { return self.without_hold(op) };
+        let Some(hold) = self.holds.remove(op) else { return self.without_hold(op, mark) };
         self.taken += i64::from(hold.quantity);
         self.done.insert(op.to_owned(), mark.millis());
         self.rev += 1;
         Outcome::Applied
     }
 
-    /// The record says expired or cancelled: the held units are available again.
+    /// The record says expired or cancelled: the held units are available again. Where no record was found `mark` is the
+    /// present time: a duplicate of such a hold is released like it, for nothing can commit it.
     pub fn release(&mut self, op: &str, mark: Timestamp) -> Outcome {
-        let Some(hold) = self.holds.remove(op) else { return self.without_hold(op) };
+        let Some(hold) = self.holds.remove(op) else { return self.without_hold(op, mark) };
         self.available += i64::from(hold.quantity);
         self.inc += 1;
         self.done.insert(op.to_owned(), mark.millis());
@@ -223,10 +225,17 @@ impl Counter {
         Outcome::Applied
     }
 
-    /// What a confirm or release without a hold means: done before, or never held here.
+    /// What a confirm or release without a hold means: done before, so long ago that its mark may be gone, or never held
+    /// here. `created` is the record's.
     #[must_use]
-    pub fn without_hold(&self, op: &str) -> Outcome {
-        if self.done.contains_key(op) { Outcome::Already } else { Outcome::Refused(Refusal::NoHold) }
+    pub fn without_hold(&self, op: &str, created: Timestamp) -> Outcome {
+        if self.done.contains_key(op) {
+            Outcome::Already
+        } else if created.millis() <= self.floor {
+            Outcome::Refused(Refusal::TooOld)
+        } else {
+            Outcome::Refused(Refusal::NoHold)
+        }
     }
 
     /// What an adjustment would answer: `Ok` when it would be applied. It also explains a condition that failed.

@@ -85,12 +85,14 @@ const COMMANDS: &[Spec] = &[
     },
     Spec {
         name: "physics",
-        about: "sells one item in a model of DynamoDB's limits: sustained orders a second against shards",
+        about: "sells one item in a model of DynamoDB's limits: the whole table, or one row of it",
         flags: &[
             ("--shards", Some("NUMBER"), "over so many shards (1)"),
             ("--hold", Some("MILLISECONDS"), "so long from hold to confirmation (300)"),
-            ("--rate", Some("NUMBER"), "so many shoppers a second (100)"),
+            ("--rate", Some("NUMBER"), "so many shoppers a second (what the shards take)"),
             ("--span", Some("MILLISECONDS"), "counted for so long, after a warm-up (2000)"),
+            ("--short-span", Some("MILLISECONDS"), "shoppers come for so long to the item that runs out (500)"),
+            ("--seed", Some("NUMBER"), "where chance comes from (1)"),
         ],
     },
     Spec {

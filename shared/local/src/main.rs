@@ -15,6 +15,7 @@ use local::gateway::{self, DataSite, ShopSite};
 use local::hello::Hello;
 use local::pages::Pages;
 use local::physics::Trial;
+use local::physics::table::{self, Manner, Row};
 use local::simulate::{self, Plan};
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
 use local::{Options, Pump, Shop, generate, registry, storm};
@@ -88,37 +89,56 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
     }
 }
 
-/// One trial: sold for a while with plenty, then to the last unit with some shoppers giving theirs back.
+/// One item under load: the whole table, or the one row that is asked for.
 fn physics(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let millis = |name: &str, default| Ok::<_, String>(Duration::from_millis(arguments.number(name, default)?));
-    let (hold, span) = (millis("--hold", 300)?, millis("--span", 2000)?);
-    let trial = Trial {
-        shards: arguments.number("--shards", 1)?,
-        hold,
-        per_second: arguments.number("--rate", 100)?,
-        warm_up: Duration::from_millis(2500) + hold,
-        span,
-        limits: testkit::physics::Limits { burst_ms: 100, ..Default::default() },
-        seed: 1,
+    let millis = |name: &str, default: Duration| {
+        let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
+        Ok::<_, String>(Duration::from_millis(arguments.number(name, default)?))
     };
-    let sustained = local::physics::sustained(trial).map_err(|failure| failure.to_string())?;
-    println!(
-        "{} shards, {} ms from hold to confirmation, {} shoppers a second: {} orders a second, {} of 1,000 calls throttled, \
-         hold {:?} p50 {:?} p99",
-        trial.shards,
-        hold.as_millis(),
-        trial.per_second,
-        sustained.confirmed,
-        sustained.throttled_per_mille,
-        sustained.p50,
-        sustained.p99
-    );
-    let end = local::physics::sold_out(trial).map_err(|failure| failure.to_string())?;
-    println!(
-        "to the last unit: {} of {} sold to {} shoppers, {} told sold out, oversold {}, false sold-outs {}",
-        end.sold, end.units, end.shoppers, end.sold_out, end.oversold, end.untrue
-    );
-    let sound = end.oversold == 0 && end.untrue == 0 && sustained.violations.is_empty() && end.violations.is_empty();
+    let manner = Manner::default();
+    let manner = Manner {
+        span: millis("--span", manner.span)?,
+        short_span: millis("--short-span", manner.short_span)?,
+        seed: arguments.number("--seed", manner.seed)?,
+    };
+    let one = ["--shards", "--hold", "--rate"].iter().any(|flag| arguments.has(flag));
+    let trials: Vec<Trial> = if one {
+        let shards: u32 = arguments.number("--shards", 1)?;
+        let per_second = arguments.number("--rate", u64::from(shards) * table::LOADS[0].1)?;
+        vec![manner.trial(shards, millis("--hold", table::LOADS[0].0)?, per_second)]
+    } else {
+        let of = |(hold, rate): (Duration, u64)| {
+            table::SHARDS.map(|shards| manner.trial(shards, hold, u64::from(shards).saturating_mul(rate)))
+        };
+        table::LOADS.into_iter().flat_map(of).collect()
+    };
+    println!("{}", Row::HEAD);
+    let mut sound = true;
+    for trial in trials {
+        let watch = testkit::clock::Watch::start();
+        let row = manner.run(trial).map_err(|failure| failure.to_string())?;
+        println!("{row}");
+        let (sustained, end) = (&row.sustained, &row.end);
+        eprintln!(
+            "  {} holds and {} marks on a shard, {}.{:02} writes an order; to the last unit: {} of {} sold to {} shoppers, \
+             {} told sold out, {} all held, {} to try again; {} s",
+            sustained.holds,
+            sustained.marks,
+            sustained.writes_of_100_orders / 100,
+            sustained.writes_of_100_orders % 100,
+            end.sold,
+            end.units,
+            end.shoppers,
+            end.sold_out,
+            end.all_held,
+            end.busy,
+            watch.elapsed().as_secs(),
+        );
+        for violation in sustained.violations.iter().chain(&end.violations) {
+            eprintln!("  {}: {}", violation.invariant, violation.what);
+        }
+        sound &= row.is_sound();
+    }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -8,6 +8,7 @@
 
 mod crowd;
 mod ledger;
+pub mod table;
 mod world;
 
 use std::sync::Arc;
@@ -80,8 +81,8 @@ pub struct Sustained {
     pub redelivered: u64,
     /// Messages that ended among the dead letters.
     pub dead: u64,
-    /// Write units of a hundred writes, prunes and failed conditions among them.
-    pub units_of_100_writes: u64,
+    /// Write units of a hundred orders, prunes and failed conditions among them.
+    pub units_of_100_orders: u64,
     /// Writes of one order, in hundredths.
     pub writes_of_100_orders: u64,
     /// Holds on a counter at the end of the span, on average.
@@ -155,7 +156,7 @@ async fn sell(trial: Trial) -> Result<Sustained, Failure> {
         short: other.sold_out.saturating_add(other.all_held),
         redelivered: other.redelivered.saturating_sub(one.redelivered),
         dead: crowd.counted().dead,
-        units_of_100_writes: (halves.saturating_mul(50)).checked_div(writes).unwrap_or_default(),
+        units_of_100_orders: (halves.saturating_mul(50)).checked_div(confirmed).unwrap_or_default(),
         writes_of_100_orders: writes.saturating_mul(100).checked_div(confirmed).unwrap_or_default(),
         holds,
         marks,

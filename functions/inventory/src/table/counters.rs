@@ -176,7 +176,7 @@ impl HoldStock {
 
 impl SettleHolds {
     /// Moves the hold of an operation as its record says: committed → confirm, otherwise → release. `created` is the
-    /// record's: a mark's time is never before it, whatever this machine's clock says.
+    /// record's, and the time of the mark: no clock of a worker comes into it. Who knows no record gives the present time.
     pub async fn settle(
         &self,
         key: &CounterKey,

@@ -21,7 +21,7 @@ pub enum Mutant {
     NoMarks,
     /// Pruning does not raise the floor.
     NoFloor,
-    /// A mark's time is the worker's, even before the record's creation.
+    /// A mark's time is the worker's, not that of the record's creation.
     WorkersClock,
     /// All runs of a call hold under one operation, each with `created` by its own clock, while the record is not read yet.
     OneOperation,

@@ -140,9 +140,11 @@ impl Protocol {
         !self.is(Mutant::NoHoldTimer) || order.parts[counter] > 0
     }
 
-    pub fn mark(&self, order: &Order, clock: i8) -> i8 {
-        let has_created = !matches!(order.status, Status::Absent | Status::Tombstone);
-        if has_created && !self.is(Mutant::WorkersClock) { clock.max(self.call(order.by).clock) } else { clock }
+    /// The time of a mark: when the record was created, or the worker's clock where there is no record, or that of another
+    /// run of the call.
+    pub fn mark(&self, order: &Order, op: usize, clock: i8) -> i8 {
+        let own = !matches!(order.status, Status::Absent | Status::Tombstone) && self.op(order.by) == op;
+        if own && !self.is(Mutant::WorkersClock) { self.call(order.by).clock } else { clock }
     }
 
     /// Everything is brought to its end: each order expires, each hold is moved.
@@ -159,7 +161,7 @@ impl Protocol {
             for (counter, shelf) in world.shelves.iter_mut().enumerate() {
                 let verdict = self.verdict(&order, op, counter).filter(|_| self.reached(&order, counter));
                 if let Some(commit) = verdict.filter(|_| shelf.holds[op] != 0) {
-                    self.settle(shelf, op, commit, self.mark(&order, self.scene.clocks[0]));
+                    self.settle(shelf, op, commit, self.mark(&order, op, self.scene.clocks[0]));
                 }
             }
         }

@@ -227,7 +227,7 @@ impl Steps<'_> {
         let shelf = &self.from.shelves[counter];
         if shelf.holds[op ^ 1] != 0 {
             // What a run whose record lost the race holds is dead, and blocks nobody of the same call.
-            let mark = self.protocol.mark(&self.from.orders[number / 2], self.protocol.scene.clocks[0]);
+            let mark = self.protocol.mark(&self.from.orders[number / 2], op ^ 1, self.protocol.scene.clocks[0]);
             let protocol = self.protocol;
             self.add(Step::Free(number, counter), |world| {
                 protocol.settle(&mut world.shelves[counter], op ^ 1, false, mark);
@@ -317,7 +317,8 @@ impl Steps<'_> {
         for op in (0..RUNS).filter(|op| self.from.shelves[counter].holds[*op] != 0) {
             let order = &self.from.orders[op / 2];
             let Some(commit) = protocol.verdict(order, op, counter) else { continue };
-            let mut marks: Vec<i8> = protocol.scene.clocks.iter().map(|clock| protocol.mark(order, *clock)).collect();
+            let mut marks: Vec<i8> =
+                protocol.scene.clocks.iter().map(|clock| protocol.mark(order, op, *clock)).collect();
             marks.dedup();
             for mark in marks.into_iter().filter(|_| protocol.reached(order, counter)) {
                 self.add(Step::Settle { op, counter, commit, mark }, |world| {

@@ -8,6 +8,7 @@ mod generated;
 mod golden_events;
 mod idempotency;
 mod money;
+mod physics;
 mod promotions;
 mod pump;
 mod request;
