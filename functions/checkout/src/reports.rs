@@ -7,7 +7,7 @@ use kernel::{Money, OrderId, Timestamp};
 use payments::{Event, EventKind};
 use serde::{Deserialize, Serialize};
 
-/// Reports. They are kept for [`KEPT`], to be looked at by people.
+/// Reports. They are kept for 30 days, to be looked at by people.
 pub const TABLE: TableSpec = TableSpec {
     name: "payment-reports",
     partition_key: "pk",
