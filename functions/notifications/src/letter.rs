@@ -64,6 +64,8 @@ struct View {
     tax: Option<String>,
     tax_included: bool,
     total: String,
+    gift_cards: Option<String>,
+    to_pay: String,
     refunded: String,
     address: Vec<String>,
     shipping_method: String,
@@ -107,6 +109,8 @@ fn view(order: &Order, link: Option<&str>) -> View {
         tax: unless_zero(totals.tax),
         tax_included: without_tax == totals.total.amount,
         total: totals.total.to_string(),
+        gift_cards: unless_zero(Money::new(totals.total.amount - order.charged().amount, totals.total.currency)),
+        to_pay: order.charged().to_string(),
         refunded: Money::new(
             order.payment.funds.as_ref().map_or(0, |funds| funds.counter.taken),
             totals.total.currency,
@@ -208,6 +212,7 @@ mod tests {
                 token: None,
                 capture_later: false,
                 funds: None,
+                capture: None,
             },
             events: Vec::new(),
             created_at: at,
@@ -265,6 +270,17 @@ mod tests {
         assert!(
             !letter.text.contains("contains") && !letter.text.contains("See where") && !letter.html.contains("<a ")
         );
+    }
+
+    #[test]
+    fn what_gift_cards_paid_is_said() {
+        let mut order = order();
+        assert!(!write(&order, NoticeKind::OrderPaid, None).unwrap().text.contains("Gift cards"));
+        let key = promotions::UseKey::GiftCard(kernel::GiftCardId::new([1; 16]));
+        order.uses = vec![promotions::Part { key, quantity: 1000 }];
+        let letter = write(&order, NoticeKind::OrderPaid, None).unwrap();
+        assert!(letter.text.contains("Gift cards: -10.00 EUR\nPaid otherwise: 20.89 EUR\n"), "{}", letter.text);
+        assert!(letter.html.contains("20.89 EUR"));
     }
 
     #[test]

@@ -77,7 +77,20 @@ pub(crate) async fn shown(cart: &Cart, shelves: &Shelves, cx: &Cx) -> Result<Rep
         Some(code) => view.with_coupon(code, &look, &products, cx.now()),
         None => view,
     };
-    Ok(Reply::ok(&view).version(cart.version).last_modified(cart.updated_at))
+    Ok(reply(cart, &view))
+}
+
+/// The same of a cart that has no coupon.
+pub(crate) async fn shown_without(cart: &Cart, products: &FindProducts, stock: &ReadStock) -> Result<Reply, Problem> {
+    let ids: Vec<ProductId> = cart.lines.values().map(|line| line.product_id.clone()).collect();
+    let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
+    let (products, stock) =
+        futures_util::future::try_join(products.by_ids(&ids, false), stock.available(&skus)).await?;
+    Ok(reply(cart, &CartView::of(cart, &products, &stock)))
+}
+
+fn reply(cart: &Cart, view: &CartView) -> Reply {
+    Reply::ok(view).version(cart.version).last_modified(cart.updated_at)
 }
 
 /// A look at a coupon; no call without one.

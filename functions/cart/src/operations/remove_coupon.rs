@@ -1,10 +1,12 @@
 //! `DELETE /v1/carts/{id}/coupon`: takes the coupon off the cart. Of a cart without one nothing changes.
 
+use catalog::table::FindProducts;
+use inventory::table::ReadStock;
 use kernel::Problem;
 use kernel::problem::code;
 use lambda::{Auth, Call, Function, Http, Reply};
 
-use crate::operations::{CartPath, Shelves, changed, shown};
+use crate::operations::{CartPath, changed, shown_without};
 use crate::table::{ChangeCoupon, CouponChange};
 use crate::view::CartView;
 
@@ -19,7 +21,10 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<CartPath>, (coupons, shelves): (ChangeCoupon, Shelves)) -> Result<Reply, Problem> {
+async fn handle(
+    call: Call<CartPath>,
+    (coupons, products, stock): (ChangeCoupon, FindProducts, ReadStock),
+) -> Result<Reply, Problem> {
     let (id, cx) = (call.path.cart()?, call.cx);
     let change = CouponChange {
         cart: &id,
@@ -28,5 +33,5 @@ async fn handle(call: Call<CartPath>, (coupons, shelves): (ChangeCoupon, Shelves
         request: cx.request_id(),
         now: cx.now(),
     };
-    shown(&changed(coupons.set(change).await?)?, &shelves, &cx).await
+    shown_without(&changed(coupons.set(change).await?)?, &products, &stock).await
 }

@@ -17,6 +17,7 @@ mod ledger;
 mod orders;
 mod payments;
 mod policies;
+mod promotions;
 mod refunds;
 mod reservations;
 mod shards;
@@ -74,6 +75,7 @@ pub fn cases() -> Vec<Case> {
         ledger::cases(),
         checkout::cases(),
         payments::cases(),
+        promotions::cases(),
         refunds::cases(),
         orders::cases(),
         users::cases(),
