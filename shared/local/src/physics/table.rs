@@ -17,7 +17,7 @@ pub const SHARDS: [u32; 5] = [1, 8, 32, 64, 128];
 
 /// How long units are held, and how many shoppers a second each shard is offered then.
 pub const LOADS: [(Duration, u64); 3] =
-    [(Duration::from_millis(300), 80), (Duration::from_secs(1), 64), (Duration::from_secs(3), 50)];
+    [(Duration::from_millis(300), 80), (Duration::from_secs(1), 70), (Duration::from_secs(3), 54)];
 
 /// How the item is sold, for a trial of any size.
 #[derive(Clone, Copy, Debug)]
