@@ -91,7 +91,6 @@ const COMMANDS: &[Spec] = &[
             ("--hold", Some("MILLISECONDS"), "so long from hold to confirmation (300)"),
             ("--rate", Some("NUMBER"), "so many shoppers a second (what the shards take)"),
             ("--span", Some("MILLISECONDS"), "counted for so long, after a warm-up (2000)"),
-            ("--short-span", Some("MILLISECONDS"), "shoppers come for so long to the item that runs out (500)"),
             ("--seed", Some("NUMBER"), "where chance comes from (1)"),
         ],
     },

@@ -96,11 +96,7 @@ fn physics(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Ok::<_, String>(Duration::from_millis(arguments.number(name, default)?))
     };
     let manner = Manner::default();
-    let manner = Manner {
-        span: millis("--span", manner.span)?,
-        short_span: millis("--short-span", manner.short_span)?,
-        seed: arguments.number("--seed", manner.seed)?,
-    };
+    let manner = Manner { span: millis("--span", manner.span)?, seed: arguments.number("--seed", manner.seed)? };
     let one = ["--shards", "--hold", "--rate"].iter().any(|flag| arguments.has(flag));
     let trials: Vec<Trial> = if one {
         let shards: u32 = arguments.number("--shards", 1)?;
@@ -116,7 +112,7 @@ fn physics(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut sound = true;
     for trial in trials {
         let watch = testkit::clock::Watch::start();
-        let row = manner.run(trial).map_err(|failure| failure.to_string())?;
+        let row = table::row(trial).map_err(|failure| failure.to_string())?;
         println!("{row}");
         let (sustained, end) = (&row.sustained, &row.end);
         eprintln!(

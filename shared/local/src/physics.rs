@@ -202,7 +202,8 @@ pub struct SoldOut {
     pub violations: Vec<Violation>,
 }
 
-/// Sells an item that runs out: 60 units for 100 shoppers, of whom ten in a hundred who hold one give it back.
+/// Sells an item that runs out: 60 units for 100 shoppers, of whom ten in a hundred who hold one give it back. When all is
+/// over, more come than there are units left.
 pub fn sold_out(trial: Trial) -> Result<SoldOut, Failure> {
     virtual_time::run(trial.seed, run_out(trial))
 }
@@ -214,6 +215,8 @@ async fn run_out(trial: Trial) -> Result<SoldOut, Failure> {
     let world = World::open(trial.seed, trial.limits, trial.shards, units, trial.sandboxes()).await?;
     let crowd = Crowd::new(world, Manner { per_second: trial.per_second, pays_for: trial.hold, declined: 10 });
     Arc::clone(&crowd).come(shoppers).await?;
+    let left = u64::try_from(crowd.world().ledger.left().0).unwrap_or_default();
+    Arc::clone(&crowd).come(left.saturating_mul(2).saturating_add(20)).await?;
     let books = crowd.world().books().await?;
     let mut violations = books.when_settled();
     violations.extend(known(crowd.world(), &books));

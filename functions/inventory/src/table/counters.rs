@@ -116,11 +116,12 @@ impl ReadStock {
         Ok(snapshot)
     }
 
-    /// Settings of items and their first counter, which is all there is of most items; these further counters, and the
-    /// warehouses when asked.
+    /// Settings of items and their first counter, which is all there is of most items; the settings only of others that are
+    /// known to be split; these further counters, and the warehouses when asked.
     pub async fn first_look(
         &self,
         skus: &[Sku],
+        split: &[Sku],
         more: &[CounterKey],
         with_warehouses: bool,
         consistent: bool,
@@ -128,7 +129,13 @@ impl ReadStock {
         let of = |sku: &Sku| [settings_key(sku), CounterKey::main(sku.clone()).partition()];
         let shop = with_warehouses.then(|| WAREHOUSES.to_owned());
         let more = more.iter().map(CounterKey::partition);
-        self.read(skus.iter().flat_map(of).chain(more).chain(shop).collect(), consistent).await
+        let split = split.iter().map(settings_key);
+        self.read(skus.iter().flat_map(of).chain(split).chain(more).chain(shop).collect(), consistent).await
+    }
+
+    /// These counters, and nothing else.
+    pub async fn only(&self, keys: &[CounterKey]) -> Result<HashMap<CounterKey, Counter>, DataError> {
+        Ok(self.read(keys.iter().map(CounterKey::partition).collect(), true).await?.counters)
     }
 
     /// These counters, and the settings of their item.
@@ -140,7 +147,7 @@ impl ReadStock {
     /// Settings and counters of many items: one round trip for items that are in one piece, two when some are split.
     /// `books` reads also the counters that are not sold from any more.
     pub async fn all(&self, skus: &[Sku], books: bool, consistent: bool) -> Result<Snapshot, DataError> {
-        let mut snapshot = self.first_look(skus, &[], false, consistent).await?;
+        let mut snapshot = self.first_look(skus, &[], &[], false, consistent).await?;
         let keys = |(sku, settings): (&Sku, &Settings)| {
             let keys = if books { settings.books(sku) } else { settings.counters(sku) };
             keys.into_iter().filter(|key| *key != CounterKey::main(key.sku.clone()))

@@ -47,7 +47,7 @@ async fn handle(
     let Delivery { event, cx, .. } = delivery;
     let sku = &event.data.sku;
     // Most come when staff was told long ago: then the settings are all that is read.
-    let first = stock.first_look(std::slice::from_ref(sku), &[], false, true).await?.settings(sku);
+    let first = stock.first_look(std::slice::from_ref(sku), &[], &[], false, true).await?.settings(sku);
     if first.low_told_by.as_ref().is_some_and(|by| *by != event.id) {
         return Ok(());
     }

@@ -234,7 +234,7 @@ impl Importer {
     /// Gives an opening stock to each SKU that never had any; answers to how many.
     async fn open_stock(&self, stock: &[(Sku, u32)]) -> Result<u64, Problem> {
         let skus: Vec<Sku> = stock.iter().map(|(sku, _)| sku.clone()).collect();
-        let standing = self.standing.first_look(&skus, &[], false, true).await?.counters;
+        let standing = self.standing.first_look(&skus, &[], &[], false, true).await?.counters;
         let mut stocked = 0;
         let fresh = |sku: &Sku| !standing.contains_key(&CounterKey::main(sku.clone()));
         for (sku, quantity) in stock.iter().filter(|(sku, quantity)| *quantity > 0 && fresh(sku)) {

@@ -17,22 +17,20 @@ pub const SHARDS: [u32; 5] = [1, 8, 32, 64, 128];
 
 /// How long units are held, and how many shoppers a second each shard is offered then.
 pub const LOADS: [(Duration, u64); 3] =
-    [(Duration::from_millis(300), 80), (Duration::from_secs(1), 64), (Duration::from_secs(3), 50)];
+    [(Duration::from_millis(300), 80), (Duration::from_secs(1), 70), (Duration::from_secs(3), 54)];
 
 /// How the item is sold, for a trial of any size.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
     /// How long is counted.
     pub span: Duration,
-    /// How long shoppers come to the item that runs out.
-    pub short_span: Duration,
     /// Where chance comes from.
     pub seed: u64,
 }
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { span: Duration::from_secs(2), short_span: Duration::from_millis(500), seed: 1 }
+        Self { span: Duration::from_secs(2), seed: 1 }
     }
 }
 
@@ -44,11 +42,16 @@ impl Manner {
         let warm_up = Duration::from_millis(2500) + hold;
         Trial { shards, hold, per_second, warm_up, span: self.span, limits, seed: self.seed }
     }
+}
 
-    /// Sells it while there is plenty, and then another until nothing is left.
-    pub fn run(&self, trial: Trial) -> Result<Row, Failure> {
-        Ok(Row { sustained: sustained(trial)?, end: sold_out(Trial { span: self.short_span, ..trial })? })
-    }
+/// So many shoppers at most come to the item that runs out. Each who goes away empty has looked at all shards several times.
+const SHOPPERS: u64 = 1000;
+
+/// Sells an item while there is plenty, and then another until nothing is left.
+pub fn row(trial: Trial) -> Result<Row, Failure> {
+    let millis = (SHOPPERS * 1000).checked_div(trial.per_second).unwrap_or_default();
+    let end = Trial { span: Duration::from_millis(millis.min(2000)), ..trial };
+    Ok(Row { sustained: sustained(trial)?, end: sold_out(end)? })
 }
 
 /// What one load came to.
