@@ -134,14 +134,15 @@ impl CartView {
             let offer = product.and_then(|product| Some((product, product.variant(sku)?)));
             // In the currency of the cart, and within what an amount may be, also together with the lines before.
             let priced = offer.and_then(|(product, variant)| {
-                let line_total = variant.price.times(line.quantity).ok()?;
-                Some((product, variant, line_total, subtotal.plus(line_total).ok()?))
+                let price = variant.price_in(cart.currency)?;
+                let line_total = price.times(line.quantity).ok()?;
+                Some((product, variant, (price, line_total), subtotal.plus(line_total).ok()?))
             });
             lines.push(match priced {
                 None => LineView::gone(sku, line),
-                Some((product, variant, line_total, sum)) => {
+                Some((product, variant, price, sum)) => {
                     subtotal = sum;
-                    LineView::offered(line, product, variant, line_total, stock.get(sku).copied().unwrap_or(0))
+                    LineView::offered(line, product, variant, price, stock.get(sku).copied().unwrap_or(0))
                 }
             });
         }
@@ -192,7 +193,13 @@ impl CartView {
 }
 
 impl LineView {
-    fn offered(line: &Line, product: &Product, variant: &Variant, line_total: Money, units: i64) -> Self {
+    fn offered(
+        line: &Line,
+        product: &Product,
+        variant: &Variant,
+        (unit_price, line_total): (Money, Money),
+        units: i64,
+    ) -> Self {
         let availability = match units {
             units if units > inventory::settings::LOW => Availability::InStock,
             units if units > 0 => Availability::Low,
@@ -205,9 +212,9 @@ impl LineView {
             options: variant.options.clone(),
             image: product.images.first().map(|image| image.url.clone()),
             quantity: line.quantity,
-            unit_price: variant.price,
+            unit_price,
             line_total,
-            price_changed: (line.unit_price != variant.price).then_some(PriceChange { from: line.unit_price }),
+            price_changed: (line.unit_price != unit_price).then_some(PriceChange { from: line.unit_price }),
             unavailable: false,
             availability: Some(availability),
             available: (units < i64::from(line.quantity)).then_some(units.max(0)),

@@ -17,11 +17,12 @@ use inventory::CounterKey;
 use inventory::table::{Movement, ReceiveStock};
 use kernel::{CartId, EventId, OrderId, Sku, Timestamp};
 use lambda::Envelope;
+use promotions::table::CreatePromotion;
 use serde_json::{Value, json};
 use support::{Answer, Request, Stage};
 
 async fn stage() -> Option<Stage> {
-    let tables = [&catalog::table::TABLE, &inventory::table::TABLE, &cart::table::TABLE];
+    let tables = [&catalog::table::TABLE, &inventory::table::TABLE, &cart::table::TABLE, &promotions::table::TABLE];
     support::open(&tables, cart::functions()).await
 }
 
@@ -42,6 +43,13 @@ fn sku(text: &str) -> Sku {
 
 fn order(number: u8) -> OrderId {
     OrderId::new([number; 16])
+}
+
+/// A coupon that takes so many hundredths off.
+async fn coupon(stage: &Stage, code: &str, percent: u32) {
+    let terms = json!({ "code": code, "reduction": { "percent": percent }, "created_at": now(stage) });
+    let create = CreatePromotion::connect(&stage.data.platform).unwrap();
+    create.coupon(serde_json::from_value(terms).unwrap(), "test").await.unwrap();
 }
 
 /// A product of one variant, with so many units.
@@ -371,8 +379,14 @@ async fn every_grant_is_used_and_no_other_is_needed() {
     for name in ["TEA", "POT"] {
         set(&stage, &id, name, 1).send().await.expect(200);
     }
+    coupon(&stage, "SPRING", 10).await;
+    let applied = stage.to("apply-coupon").path("id", &id).json(&json!({ "code": "spring" })).send().await.expect(200);
+    assert_eq!(applied.body["totals"]["discount"]["amount"], 70, "{}", applied.body);
     read(&stage, &id).await.expect(200);
+    set(&stage, &id, "TEA", 1).send().await.expect(200);
     stage.to("remove-line").path("id", &id).path("sku", "POT").send().await.expect(200);
+    let removed = stage.to("remove-coupon").path("id", &id).send().await.expect(200);
+    assert!(removed.body.get("coupon").is_none(), "{}", removed.body);
     let cart_id = CartId::parse(&id).unwrap();
     let claims = ClaimCart::connect(&stage.data.platform).unwrap();
     claim(&claims, &cart_id, 1, now(&stage), None).await;

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kernel::limits::{
-    ATTRIBUTE_CHARS, ATTRIBUTES, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, TAGS,
-    VARIANTS,
+    ATTRIBUTE_CHARS, ATTRIBUTES, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, PRICES,
+    TAGS, VARIANTS,
 };
 use kernel::problem::{FieldError, Place};
 use kernel::text::slugify;
-use kernel::{CategoryPath, Money, ProductId, Sku, Slug, Timestamp};
+use kernel::{CategoryPath, Currency, Money, ProductId, Sku, Slug, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -145,6 +145,10 @@ pub struct Variant {
     pub options: BTreeMap<String, String>,
     /// What it costs.
     pub price: Money,
+    /// What it costs in further currencies, one price for each. A cart takes the one in its currency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = PRICES))]
+    pub prices: Vec<Money>,
     /// What it cost before, or costs elsewhere; above the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare_at: Option<Money>,
@@ -156,6 +160,24 @@ pub struct Variant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub barcode: Option<String>,
+}
+
+impl Variant {
+    /// What it costs in a currency; `None` when it has no price in it.
+    #[must_use]
+    pub fn price_in(&self, currency: Currency) -> Option<Money> {
+        std::iter::once(&self.price).chain(&self.prices).find(|price| price.currency == currency).copied()
+    }
+
+    /// The same with its price in another currency, where it has one: what was its price is one of the others then, and the
+    /// price it is compared with, which is in the first currency, is left out.
+    fn shown_in(mut self, currency: Currency) -> Self {
+        if let Some(at) = self.prices.iter().position(|price| price.currency == currency) {
+            std::mem::swap(&mut self.price, &mut self.prices[at]);
+            self.compare_at = None;
+        }
+        self
+    }
 }
 
 /// Whether a product is sold.
@@ -370,7 +392,16 @@ impl Product {
         self.variants.iter().find(|variant| variant.sku == *sku)
     }
 
-    /// The lowest price among its variants.
+    /// The same with its prices in another currency, as far as it has them.
+    #[must_use]
+    pub fn shown_in(mut self, currency: Option<Currency>) -> Self {
+        if let Some(currency) = currency {
+            self.variants = self.variants.into_iter().map(|variant| variant.shown_in(currency)).collect();
+        }
+        self
+    }
+
+    /// The lowest price among its variants, in the currency that they all have.
     #[must_use]
     pub fn lowest_price(&self) -> Option<Money> {
         self.variants.iter().map(|variant| variant.price).min_by_key(|price| price.amount)
@@ -459,6 +490,13 @@ impl NewProduct {
                     );
                 }
             }
+            for (index, price) in variant.prices.iter().enumerate() {
+                let mut others = std::iter::once(&variant.price).chain(&variant.prices[..index]);
+                if others.any(|other| other.currency == price.currency) {
+                    let detail = format!("there is a price in {} already", price.currency);
+                    errors.add(format!("{at}/prices/{index}/currency"), detail);
+                }
+            }
             if variant.compare_at.is_some_and(|before| before.amount <= variant.price.amount) {
                 errors.add(format!("{at}/compare_at/amount"), "must be above the price");
             }
@@ -505,6 +543,31 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn a_variant_has_one_price_for_each_currency_and_is_shown_in_any() {
+        let mut body = tea();
+        let money = |amount: i64, currency: &str| json!({ "amount": amount, "currency": currency });
+        body["variants"][0]["prices"] = json!([money(549, "USD"), money(479, "CHF")]);
+        body["variants"][0]["compare_at"] = money(599, "EUR");
+        let new: NewProduct = serde_json::from_value(body.clone()).unwrap();
+        assert_eq!(new.errors(), []);
+        let (id, slug) = (ProductId::new([1; 16]), Slug::parse("tea").unwrap());
+        let product = Product::new(id, slug, new, Timestamp::from_millis(0));
+        let variant = &product.variants[0];
+        assert_eq!(variant.price_in(Currency::USD), Some(Money::new(549, Currency::USD)));
+        assert_eq!(variant.price_in(Currency::EUR), Some(variant.price));
+        assert_eq!(variant.price_in(Currency::parse("JPY").unwrap()), None);
+        let shown = product.clone().shown_in(Some(Currency::USD));
+        assert_eq!((shown.variants[0].price.amount, shown.variants[0].compare_at), (549, None));
+        assert_eq!(shown.variants[0].price_in(Currency::EUR), Some(variant.price), "the other is still there");
+        assert_eq!(shown.variants[1], product.variants[1], "a variant without one is shown as it is");
+        assert_eq!(product.clone().shown_in(None), product);
+        body["variants"][0]["prices"] = json!([money(1, "EUR"), money(2, "USD"), money(3, "USD")]);
+        let new: NewProduct = serde_json::from_value(body).unwrap();
+        let wrong: Vec<String> = new.errors().into_iter().map(|error| error.pointer).collect();
+        assert_eq!(wrong, ["/variants/0/prices/0/currency", "/variants/0/prices/2/currency"]);
+    }
 
     /// A product of two variants that follows every rule.
     pub(crate) fn tea() -> Value {

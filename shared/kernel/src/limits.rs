@@ -17,6 +17,8 @@ pub const CART_LINES: usize = 50;
 pub const LINE_QUANTITY: u32 = 999;
 /// The most variants a product has: each SKU is one action of the transaction that creates it.
 pub const VARIANTS: usize = 60;
+/// The most further currencies that a variant is priced in.
+pub const PRICES: usize = 20;
 /// A product's name, in characters; real catalogues have names of 260.
 pub const NAME_CHARS: usize = 300;
 /// A product's description, in characters.

@@ -83,7 +83,8 @@ async fn refused(
             .iter()
             .filter_map(|(sku, line)| {
                 let product = products.iter().find(|product| product.id == line.product_id)?;
-                Some((&product.category, product.variant(sku)?.price.times(line.quantity).ok()?))
+                let price = product.variant(sku)?.price_in(cart.currency)?;
+                Some((&product.category, price.times(line.quantity).ok()?))
             })
             .collect();
         match coupon.lines(cart.currency, &goods) {

@@ -5,14 +5,14 @@ use catalog::Product;
 use catalog::table::FindSku;
 use kernel::limits::LINE_QUANTITY;
 use kernel::problem::code;
-use kernel::{Problem, Sku};
+use kernel::{Currency, Problem, Sku};
 use lambda::{Auth, Call, Function, Http, Nothing, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cart::Line;
 use crate::operations::{LinePath, Shelves, change, changed, shown};
-use crate::table::ChangeLines;
+use crate::table::{ChangeLines, Changed};
 use crate::view::CartView;
 
 /// What is wanted.
@@ -51,24 +51,39 @@ async fn handle(
     let outcome = match call.body.quantity {
         0 => carts.remove(change(&cart, sku, &call.cx)).await?,
         quantity => {
-            let line = offered(skus.find(sku).await?, sku, quantity)?;
-            carts.set(change(&cart, sku, &call.cx), &line).await?
+            let product = skus.find(sku).await?;
+            let line = offered(product.as_ref(), sku, quantity, None)?;
+            match carts.set(change(&cart, sku, &call.cx), &line).await? {
+                // The cart is in another currency than most are: the line takes the price in that, where there is one.
+                Changed::Currency(currency) => {
+                    let line = offered(product.as_ref(), sku, quantity, Some(currency))?;
+                    carts.set(change(&cart, sku, &call.cx), &line).await?
+                }
+                outcome => outcome,
+            }
         }
     };
     shown(&changed(outcome)?, &shelves, &call.cx).await
 }
 
-/// The line for so many units of a SKU, at its present price.
-fn offered(product: Option<Product>, sku: &Sku, quantity: u32) -> Result<Line, Problem> {
+/// The line for so many units of a SKU, at its present price: in its first currency, or in another.
+fn offered(product: Option<&Product>, sku: &Sku, quantity: u32, currency: Option<Currency>) -> Result<Line, Problem> {
     let unknown = || Problem::new(code::SKU_NOT_FOUND, format!("there is no SKU {sku}"));
     let product = product.ok_or_else(unknown)?;
-    let unit_price = product.variant(sku).ok_or_else(unknown)?.price;
+    let variant = product.variant(sku).ok_or_else(unknown)?;
+    let unit_price = match currency {
+        None => variant.price,
+        Some(currency) => variant.price_in(currency).ok_or_else(|| {
+            let detail = format!("the cart is in {currency}, and this is not sold in it");
+            Problem::new(code::CURRENCY_MISMATCH, detail).with("currency", currency)
+        })?,
+    };
     if !product.status.is_active() {
         return Err(Problem::new(code::NOT_FOR_SALE, format!("{sku} is not for sale")).with("sku", sku));
     }
     if unit_price.times(quantity).is_err() {
         return Err(Problem::field("/quantity", "makes a sum that is larger than any amount of money here"));
     }
-    let image = product.images.into_iter().next().map(|image| image.url);
-    Ok(Line { product_id: product.id, quantity, unit_price, name: product.name, image })
+    let image = product.images.first().map(|image| image.url.clone());
+    Ok(Line { product_id: product.id.clone(), quantity, unit_price, name: product.name.clone(), image })
 }

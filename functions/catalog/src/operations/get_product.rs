@@ -1,7 +1,7 @@
 //! `GET /v1/products/{id}`: one product, by its id or its slug. The answer is public and kept by the CDN, so it does not
 //! depend on who asks: what is not sold is not there.
 
-use kernel::{Problem, ProductId, Slug};
+use kernel::{Currency, Problem, ProductId, Slug};
 use lambda::{Auth, Cache, Call, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +17,13 @@ struct Path {
     id: String,
 }
 
+/// How it is shown.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Query {
+    /// Which currency its prices are in; a variant that has no price in it is shown in its first currency.
+    currency: Option<Currency>,
+}
+
 /// The declaration.
 #[must_use]
 pub fn function() -> Function {
@@ -29,7 +36,7 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call<Path>, products: FindProduct) -> Result<Reply, Problem> {
+async fn handle(call: Call<Path, Query>, products: FindProduct) -> Result<Reply, Problem> {
     let asked = &call.path.id;
     let found = match (ProductId::parse(asked), Slug::parse(asked)) {
         (Some(id), _) => products.by_id(&id).await?,
@@ -37,5 +44,6 @@ async fn handle(call: Call<Path>, products: FindProduct) -> Result<Reply, Proble
         (None, None) => None,
     };
     let product = found.filter(|product| product.status.is_active()).ok_or_else(|| unknown(asked))?;
+    let product = product.shown_in(call.query.currency);
     Ok(Reply::ok(&product).version(product.version).last_modified(product.updated_at))
 }

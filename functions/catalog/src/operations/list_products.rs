@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use kernel::limits::{LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
-use kernel::{CategoryPath, Problem};
+use kernel::{CategoryPath, Currency, Problem};
 use lambda::{Auth, Cache, Call, Function, Http, Nothing, Page, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ struct Query {
     /// The order.
     #[serde(default)]
     sort: Sort,
+    /// Which currency prices are in; a variant that has no price in it is shown in its first currency, which is also what the
+    /// order by price goes by.
+    currency: Option<Currency>,
     /// The most items on the page.
     #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<u32>,
@@ -104,6 +107,7 @@ async fn handle(
     // A row may be a moment older than its product: what is not sold any more is left out.
     let items: Vec<Product> =
         ids.iter().filter_map(|id| found.remove(id)).filter(|product| product.status.is_active()).collect();
+    let items = items.into_iter().map(|product| product.shown_in(query.currency)).collect();
     let next = match position {
         None => None,
         Some(position) => Some(secret.key().await?.cursor(&scope, &position)),

@@ -51,19 +51,19 @@ pub(crate) async fn goods(cart: &Cart, products: &FindProducts) -> Result<Goods,
             gone.push(sku);
             continue;
         };
-        if variant.price.currency != cart.currency {
-            let detail = format!("`{sku}` is priced in {}, the cart is in {}", variant.price.currency, cart.currency);
-            return Err(Problem::new(code::CURRENCY_MISMATCH, detail));
-        }
-        if variant.price != line.unit_price {
-            goods.changes.push(PriceChange { sku: sku.clone(), from: line.unit_price, to: variant.price });
+        let Some(price) = variant.price_in(cart.currency) else {
+            let detail = format!("`{sku}` is not sold in {}, which the cart is in", cart.currency);
+            return Err(Problem::new(code::CURRENCY_MISMATCH, detail).with("currency", cart.currency));
+        };
+        if price != line.unit_price {
+            goods.changes.push(PriceChange { sku: sku.clone(), from: line.unit_price, to: price });
         }
         goods.items.push(Item {
             sku: sku.clone(),
             product_id: product.id.clone(),
             name: product.name.clone(),
             quantity: line.quantity,
-            unit_price: variant.price,
+            unit_price: price,
             category: product.category.clone(),
             grams: variant.weight_grams.unwrap_or(0),
         });

@@ -9,6 +9,7 @@ mod cart;
 mod catalog;
 mod check;
 mod checkout;
+mod currencies;
 mod drops;
 mod http_contract;
 mod idempotency;
@@ -76,6 +77,7 @@ pub fn cases() -> Vec<Case> {
         checkout::cases(),
         payments::cases(),
         promotions::cases(),
+        currencies::cases(),
         refunds::cases(),
         orders::cases(),
         users::cases(),
