@@ -67,10 +67,11 @@ impl Shopper {
     pub async fn run(mut self) {
         pause(&mut self.draw, 3000).await;
         let lines = lines(&mut self.draw);
-        let Ok(cart) = self.world.cart(&lines).await else { return };
+        let (coupon, card) = (self.draw.below(3) == 0, self.draw.below(3) == 0);
+        let Ok(cart) = self.world.cart(&lines, coupon).await else { return };
         let country = if self.draw.below(2) == 0 { "DE" } else { "FR" };
         let token = TOKENS[index(&mut self.draw, TOKENS.len())];
-        let mut body = World::checkout(&cart, &lines, token, country);
+        let mut body = World::checkout(&cart, &lines, (coupon, card), token, country);
         let mut attempt = 0;
         for _ in 0..TRIES {
             let key = format!("shopper {} {attempt}", self.number);

@@ -12,6 +12,7 @@ use kernel::audit::{Books, Record, Standing, Violation};
 use orders::funds::{Funds, RefundStatus};
 use orders::{Order, Payment, PaymentStatus, Status};
 use payments::builtin::Stored;
+use promotions::table::UseItem;
 
 use super::Outcome;
 use super::world::World;
@@ -163,9 +164,13 @@ impl Watch {
         };
         let mut wrong = Vec::new();
         let mut stuck = Vec::new();
+        let mut used: BTreeMap<String, i64> = BTreeMap::new();
         let mut books: BTreeMap<OrderId, (i64, i64)> = BTreeMap::new();
         let mut charges: BTreeMap<OrderId, usize> = BTreeMap::new();
         for order in orders {
+            for part in order.uses.iter().filter(|_| order.status.is_committed()) {
+                *used.entry(part.key.partition()).or_default() += i64::from(part.quantity);
+            }
             let Payment { status, capture, .. } = order.payment;
             if let Some(funds) = &order.payment.funds
                 && !(funds.counter.balanced() && funds.counter.available >= 0)
@@ -194,6 +199,23 @@ impl Watch {
         let twice = charges.into_iter().filter(|(_, count)| *count > 1);
         wrong.extend(twice.map(|(order, count)| format!("{order} was charged {count} times")));
         let mut violations = Vec::new();
+        let promotions = match self.items(&promotions::table::TABLE).await {
+            Ok(items) => items.into_iter().map(from_item).collect::<Result<Vec<UseItem>, _>>(),
+            Err(what) => return vec![Violation { invariant: "money", what }],
+        };
+        for UseItem { pk, counter } in promotions.unwrap_or_default() {
+            if !(counter.balanced() && counter.available >= 0) {
+                wrong.push(format!("{pk} does not balance: {counter:?}"));
+            }
+            let paid = used.get(&pk).copied().unwrap_or_default();
+            // At any instant a use may be held that will be taken; in the end it is.
+            if counter.taken > paid || settled && counter.taken != paid {
+                wrong.push(format!("{pk} was used {} times, orders that are paid name {paid}", counter.taken));
+            }
+            if settled && !counter.holds.is_empty() {
+                stuck.push(format!("{pk} is held: {:?}", counter.holds));
+            }
+        }
         if settled {
             let differ = books.into_iter().filter(|(_, (says, has))| says != has);
             wrong.extend(differ.map(|(order, (says, has))| format!("{order} says {says}, the provider keeps {has}")));

@@ -11,8 +11,11 @@ use engine::{Call, ConnectorFailure, Engine, Layer, Next, Reply};
 use http::{Method, Request};
 use inventory::CounterKey;
 use inventory::table::{ChangeWarehouses, Movement, ReceiveStock, SplitStock};
-use kernel::{CartId, Currency, Money, Problem, ProductId, Sku, Slug, Timestamp};
+use kernel::{CartId, CouponCode, Currency, Money, Problem, ProductId, Sku, Slug, Timestamp};
 use lambda::token::Claims;
+use promotions::coupon::{Coupon, Reduction};
+use promotions::gift::{GiftCard, GiftCode};
+use promotions::table::CreatePromotion;
 use serde_json::{Value, json};
 use testkit::faults::{self, Faults};
 use testkit::virtual_time::{self, Random, VirtualClock};
@@ -32,7 +35,7 @@ const SHIPPING: i64 = 490;
 pub(super) const ITEMS: [&str; 3] = ["WHOLE", "SPLIT", "APART"];
 
 /// The functions that a simulation is about. Mail goes to files, and reading is not what fails.
-const FUNCTIONS: [&str; 26] = [
+const FUNCTIONS: [&str; 28] = [
     "place-order",
     "close-cart",
     "expire-orders",
@@ -59,7 +62,15 @@ const FUNCTIONS: [&str; 26] = [
     "refund-order",
     "capture-order",
     "move-money",
+    "confirm-uses",
+    "relay-stream-promotions",
 ];
+/// A coupon that two orders may use, and what it takes off, in cents.
+const COUPON: &str = "STORM";
+const OFF: i64 = 300;
+/// The code of a gift card with some money on it, for whoever knows it, and how much.
+const CARD: &str = "STVRMSTVRMSTVRMS";
+const ON_CARD: u32 = 1500;
 
 /// What an actor and the auditor share.
 #[derive(Clone)]
@@ -236,6 +247,22 @@ impl World {
             let product = Product::new(product_id(number), slug, new, START);
             self.capability::<catalog::table::CreateProducts>()?.create(&product, "simulation").await?;
         }
+        let promotions: CreatePromotion = self.capability()?;
+        let coupon = Coupon {
+            code: CouponCode::parse(COUPON).ok_or_else(|| Problem::internal("not a code"))?,
+            reduction: Reduction::Amount(Money::new(OFF, Currency::EUR)),
+            minimum: None,
+            starts_at: None,
+            ends_at: None,
+            categories: Vec::new(),
+            uses: Some(2),
+            uses_per_customer: Some(1),
+            created_at: START,
+        };
+        promotions.coupon(coupon, "simulation").await?;
+        let code = GiftCode::parse(CARD).ok_or_else(|| Problem::internal("not a code"))?;
+        let card = GiftCard { currency: Currency::EUR, ends_at: None, created_at: START, actor: "simulation".into() };
+        promotions.gift_card(code.id(), card, ON_CARD, "simulation").await?;
         for (name, warehouse, shard, units) in [
             ("WHOLE", "main", 0, 3),
             ("SPLIT", "main", 0, 1),
@@ -252,7 +279,7 @@ impl World {
     }
 
     /// A cart with these quantities of the items in it.
-    pub async fn cart(&self, lines: &[(usize, u32)]) -> Result<CartId, Problem> {
+    pub async fn cart(&self, lines: &[(usize, u32)], coupon: bool) -> Result<CartId, Problem> {
         let id = CartId::new(self.shop.platform().random());
         let mut cart = Cart::new(id.clone(), Currency::EUR, self.shop.now());
         for (item, quantity) in lines {
@@ -266,19 +293,22 @@ impl World {
             cart.lines.insert(sku(ITEMS[*item])?, line);
             cart.added.insert(sku(ITEMS[*item])?, self.shop.now());
         }
+        cart.coupon = CouponCode::parse(COUPON).filter(|_| coupon);
         self.capability::<cart::table::CreateCart>()?.create(&cart).await?;
         Ok(id)
     }
 
     /// The body that pays for a cart.
-    pub fn checkout(cart: &CartId, lines: &[(usize, u32)], token: &str, country: &str) -> Value {
+    pub fn checkout(cart: &CartId, lines: &[(usize, u32)], with: (bool, bool), token: &str, country: &str) -> Value {
+        let (coupon, card) = with;
+        let off = if coupon { OFF } else { 0 };
         let units: i64 = lines.iter().map(|(_, quantity)| i64::from(*quantity)).sum();
         json!({
             "cart_id": cart, "email": format!("{}@example.com", cart.body()), "shipping_method": "standard",
-            "payment_token": token,
+            "payment_token": token, "gift_cards": if card { vec![CARD] } else { Vec::new() },
             // Everybody lives elsewhere: too many refused payments to one address stop further ones.
             "shipping_address": { "name": "Ada", "line1": cart, "city": "B", "postal_code": "1", "country": country },
-            "expected_total": Money::new(PRICE * units + SHIPPING, Currency::EUR),
+            "expected_total": Money::new(PRICE * units + SHIPPING - off, Currency::EUR),
         })
     }
 
