@@ -40,6 +40,8 @@ pub enum Fault {
     /// Lost for the caller, and takes effect later, up to minutes, behind the caller's back. Only writes, and only when
     /// [`Faults::attach`] was called; otherwise it is lost.
     Late,
+    /// It takes effect, and a second time later, up to minutes, behind the caller's back. Only writes, as [`Fault::Late`].
+    Again,
     /// Refused for want of capacity, without effect.
     Throttled,
     /// Status 500, after which AWS promises nothing: half of them took effect.
@@ -52,11 +54,12 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Delayed,
         Self::RequestLost,
         Self::AnswerLost,
         Self::Late,
+        Self::Again,
         Self::Throttled,
         Self::ServerError,
         Self::Conflict,
@@ -71,6 +74,7 @@ impl fmt::Display for Fault {
             Self::RequestLost => "request lost",
             Self::AnswerLost => "answer lost",
             Self::Late => "late",
+            Self::Again => "again",
             Self::Throttled => "throttled",
             Self::ServerError => "server error",
             Self::Conflict => "conflict",
@@ -90,6 +94,8 @@ pub struct Rates {
     pub answer_lost: u64,
     /// See [`Fault::Late`].
     pub late: u64,
+    /// See [`Fault::Again`].
+    pub again: u64,
     /// See [`Fault::Throttled`].
     pub throttled: u64,
     /// See [`Fault::ServerError`].
@@ -107,7 +113,7 @@ impl Rates {
         Self::default()
     }
 
-    /// A bad day in AWS: eight of a hundred calls suffer something, most of them a delay.
+    /// A bad day in AWS: nine of a hundred calls suffer something, most of them a delay.
     #[must_use]
     pub fn calm() -> Self {
         Self {
@@ -115,6 +121,7 @@ impl Rates {
             request_lost: 5,
             answer_lost: 5,
             late: 2,
+            again: 8,
             throttled: 8,
             server_error: 5,
             conflict: 5,
@@ -122,7 +129,7 @@ impl Rates {
         }
     }
 
-    /// Worse than any day in AWS: four of ten calls suffer something.
+    /// Worse than any day in AWS: five of ten calls suffer something.
     #[must_use]
     pub fn rough() -> Self {
         Self {
@@ -130,6 +137,7 @@ impl Rates {
             request_lost: 40,
             answer_lost: 40,
             late: 20,
+            again: 60,
             throttled: 50,
             server_error: 30,
             conflict: 30,
@@ -143,6 +151,7 @@ impl Rates {
             Fault::RequestLost => self.request_lost,
             Fault::AnswerLost => self.answer_lost,
             Fault::Late => self.late,
+            Fault::Again => self.again,
             Fault::Throttled => self.throttled,
             Fault::ServerError => self.server_error,
             Fault::Conflict => self.conflict,
@@ -184,7 +193,8 @@ struct Plan {
 }
 
 impl Faults {
-    /// Faults drawn from a seed; after `budget` of them (delays do not count) only delays are left, so that runs end.
+    /// Faults drawn from a seed; after `budget` of them only delays and second deliveries are left, which
+    /// do not count, so that runs end.
     #[must_use]
     pub fn new(seed: u64, rates: Rates, budget: u64, clock: VirtualClock) -> Self {
         let state = State {
@@ -287,7 +297,11 @@ impl Faults {
     fn send_late(&self, plan: Plan, call: &Call) {
         let Some(engine) = self.0.engine.get().cloned() else { return };
         let target = format!("{}.{}", call.service.target_prefix(), call.operation);
-        let (body, faults, wait) = (call.body().clone(), self.clone(), plan.wait.saturating_mul(LATER));
+        let (body, faults, mut wait) = (call.body().clone(), self.clone(), plan.wait.saturating_mul(LATER));
+        if plan.fault == Some(Fault::Again) {
+            // Mostly when what it did has been undone or forgotten.
+            wait = wait.saturating_add(Duration::from_secs(plan.pick % 32));
+        }
         self.0.under_way.send_modify(|count| *count = count.saturating_add(1));
         tokio::spawn(async move {
             sleep(wait).await;
@@ -315,7 +329,10 @@ impl State {
         if fault == Some(Fault::Late) && !(late && has_effect(call)) {
             fault = Some(Fault::RequestLost);
         }
-        if fault.is_some_and(|fault| fault != Fault::Delayed) {
+        if fault == Some(Fault::Again) && !(late && has_effect(call)) {
+            fault = None;
+        }
+        if fault.is_some_and(|fault| fault != Fault::Delayed && fault != Fault::Again) {
             fault = fault.filter(|_| self.budget > 0);
             self.budget = self.budget.saturating_sub(1);
         }
@@ -402,6 +419,10 @@ impl Around {
             Some(Fault::Late) => {
                 self.faults.send_late(plan, &call);
                 silence(plan).await
+            }
+            Some(Fault::Again) => {
+                self.faults.send_late(plan, &call);
+                next.run(call).await
             }
             Some(Fault::Throttled) => Ok(throttled(&call, plan.heads)),
             Some(Fault::ServerError) => {

@@ -100,7 +100,7 @@ impl Shopper {
                     body["payment_token"] = json!("pm_card_visa");
                     attempt += 1;
                 }
-                (409, "out-of-stock") => return self.world.gate.told_sold_out(since, &answer),
+                (409, "out-of-stock") => return self.world.gate.told_sold_out(since, &answer).await,
                 (409, "all-held" | "order-decided" | "checkout-in-progress") => attempt += 1,
                 _ => {}
             }

@@ -8,6 +8,7 @@
 
 mod actors;
 mod audit;
+mod torn;
 mod world;
 
 use std::collections::BTreeMap;

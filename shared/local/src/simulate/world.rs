@@ -21,6 +21,7 @@ use testkit::faults::{self, Faults};
 use testkit::virtual_time::{self, Random, VirtualClock};
 use tokio::sync::RwLock;
 
+use super::torn::Torn;
 use crate::registry;
 use crate::shop::{Options, Registry, Shop, ShopError};
 
@@ -136,7 +137,9 @@ impl Gate {
     }
 
     /// Somebody who asked at `since` is told now that there are too few of these.
-    pub fn told_sold_out(&self, since: usize, problem: &Value) {
+    pub async fn told_sold_out(&self, since: usize, problem: &Value) {
+        // What arrived late went past this layer.
+        self.note().await;
         let instants = self.instants.lock().unwrap_or_else(PoisonError::into_inner);
         let since = instants.get(since.saturating_sub(1)..).unwrap_or_default();
         for line in problem["lines"].as_array().into_iter().flatten() {
@@ -182,14 +185,19 @@ impl World {
     pub async fn open(seed: u64, clock: VirtualClock, faults: &Faults) -> Result<Self, ShopError> {
         let gate = Gate::default();
         let (storm, inner) = (faults.clone(), gate.clone());
-        let layers =
-            move |function: &str| -> Vec<Arc<dyn Layer>> { vec![storm.layer(function), Arc::new(inner.clone())] };
+        let layers = move |function: &str| -> Vec<Arc<dyn Layer>> {
+            vec![storm.layer(function), Arc::new(Torn::of(seed, function)), Arc::new(inner.clone())]
+        };
         let region = ("AWS_REGION".to_owned(), virtual_time::region());
         // A counter is pruned as soon as it can be: a storm is too short for sixty marks.
         let marks = ("OXCART_DONE_MARKS".to_owned(), "1".to_owned());
         // In one of three storms money is only set aside when an order is placed.
         let later = Random::stream(seed, "capture").below(3) == 0;
         let capture = ("OXCART_CAPTURE".to_owned(), if later { "shipment" } else { "now" }.to_owned());
+        // In most storms holds are so short that they are overdue while their checkouts are still under way.
+        let mut draw = Random::stream(seed, "hold");
+        let seconds = if draw.below(4) == 0 { 600 } else { 10 + draw.below(10) };
+        let hold = ("OXCART_HOLD_SECONDS".to_owned(), seconds.to_string());
         let clocks = move |function: &str| -> Arc<dyn Clock> { Arc::new(Skewed::of(clock, seed, function)) };
         let options = Options {
             clock: Arc::new(clock),
@@ -197,7 +205,7 @@ impl World {
             layers: Some(Arc::new(layers)),
             around: Some(Arc::new(|work| Box::pin(faults::invocation(work)))),
             entropy: Some(virtual_time::entropy(seed)),
-            variables: [region, marks, capture].into(),
+            variables: [region, marks, capture, hold].into(),
             ..Options::memory()
         };
         let all = registry::registry();
@@ -215,7 +223,9 @@ impl World {
             jti: String::new(),
         };
         let world = Self { shop, clock, gate: gate.clone(), orders: Arc::default(), staff: Arc::new(staff) };
-        world.fill().await.map_err(|problem| ShopError::Setup {
+        // Scarce in most storms; plenty in some, so that who comes back finds a unit.
+        let more = if draw.below(3) == 0 { 9 } else { 0 };
+        world.fill(more).await.map_err(|problem| ShopError::Setup {
             what: "the simulation's items".into(),
             reason: problem.internal.map_or_else(|| problem.detail.to_string(), |why| why.for_log().to_owned()),
         })?;
@@ -227,7 +237,7 @@ impl World {
         C::connect(self.shop.platform()).map_err(|error: ConfigError| Problem::internal(error))
     }
 
-    async fn fill(&self) -> Result<(), Problem> {
+    async fn fill(&self, more: i64) -> Result<(), Problem> {
         let shop = json!({
             "warehouses": [{ "id": "main", "name": "Main" }, { "id": "berlin", "name": "Berlin" }],
             "priorities": { "DE": ["berlin"] },
@@ -272,7 +282,7 @@ impl World {
             ("APART", "berlin", 0, 1),
         ] {
             let key = CounterKey { sku: sku(name)?, warehouse: warehouse.to_owned(), shard };
-            let movement = Movement::opening("mopening", units, "simulation");
+            let movement = Movement::opening("mopening", units + more, "simulation");
             self.capability::<ReceiveStock>()?.receive(&key, &movement, START).await?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use tokio::time::timeout;
 
 use super::*;
-use crate::test_support::{TABLE, client, hold, left, open, s, stock};
+use crate::test_support::{TABLE, client, hold, left, open, s, stock, take};
 use crate::virtual_time::{region, run};
 
 /// A counter of ten under faults: the faults, a client that suffers them without retries, and one that does not.
@@ -164,6 +164,18 @@ fn a_late_call_takes_effect_behind_the_callers_back() {
         get.send().await.unwrap_err();
         faults.settled().await;
         assert_eq!(faults.counts()[&Fault::RequestLost], 1);
+    });
+}
+
+#[test]
+fn a_call_that_comes_again_is_answered_once_and_takes_effect_twice() {
+    run(4, async {
+        let (engine, faults, client, calm) = world(4, only(|rates| rates.again = 1000), 0).await;
+        faults.attach(&engine);
+        take(&client, "tea").send().await.unwrap();
+        assert_eq!((left(&calm, "tea").await, faults.counts()[&Fault::Again]), (9, 1));
+        faults.settled().await;
+        assert_eq!(left(&calm, "tea").await, 8, "{}", faults.tail());
     });
 }
 
