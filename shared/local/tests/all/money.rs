@@ -12,6 +12,7 @@ use orders::Order;
 use payments::builtin::{Stored, Told, webhook_secret};
 use payments::signature::sign;
 use serde_json::{Value, json};
+use testkit::virtual_time::VirtualClock;
 
 use crate::saga::World;
 
@@ -126,9 +127,9 @@ async fn a_provider_that_is_away_for_two_minutes_costs_no_order_and_no_waiting()
     let mut orders = Vec::new();
     for number in 0..8 {
         let cart = if number == 0 { cart.clone() } else { world.cart(1).await };
-        let before = tokio::time::Instant::now();
+        let watch = VirtualClock::start(Timestamp::from_millis(0));
         let (status, order) = world.pay(&cart, 1, &format!("key {number}"), "pm_card_visa").await;
-        let waited = before.elapsed();
+        let waited = watch.elapsed();
         match status {
             202 => orders.push(order["id"].as_str().unwrap().to_owned()),
             // Three units, three orders that wait for their payment.
@@ -159,9 +160,9 @@ async fn once_the_breaker_is_open_nobody_waits_out_a_time_out() {
     let mut waits = Vec::new();
     for number in 0..7 {
         let cart = world.cart(1).await;
-        let before = tokio::time::Instant::now();
+        let watch = VirtualClock::start(Timestamp::from_millis(0));
         let (status, _) = world.pay(&cart, 1, &format!("key {number}"), "pm_card_visa").await;
-        waits.push((status, before.elapsed()));
+        waits.push((status, watch.elapsed()));
         if status == 202 {
             // The shelf is free for the next, so that the provider is asked again.
             world.clock.advance(kernel::limits::HOLD + Duration::from_secs(2));
