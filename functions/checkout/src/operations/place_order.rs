@@ -180,6 +180,7 @@ async fn handle(call: Call<Nothing, Nothing, PlaceOrder>, desk: Desk) -> Result<
     if let Some(record) = record {
         return desk.resume(same_request(record, &cx)?, &cx).await;
     }
+    // Who asks again about an order that stands tries nothing new.
     seen.allow(&cx)?;
     let cart = cart.ok_or_else(|| Problem::new(code::CART_NOT_FOUND, "there is no such cart"))?;
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
