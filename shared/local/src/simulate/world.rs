@@ -308,6 +308,15 @@ impl World {
         Ok(id)
     }
 
+    /// A reservation that is being made, if there is one.
+    pub async fn pending_reservation(&self) -> Option<String> {
+        let ask = json!({ "TableName": STOCK, "ConsistentRead": true }).to_string();
+        let reply = self.shop.engine().handle("DynamoDB_20120810.Scan", ask.into()).await.json();
+        let items = reply["Items"].as_array()?;
+        let pending = items.iter().find(|item| item["status"]["S"] == "pending" && item["id"]["S"].is_string())?;
+        pending["id"]["S"].as_str().map(str::to_owned)
+    }
+
     /// The body that pays for a cart.
     pub fn checkout(cart: &CartId, lines: &[(usize, u32)], with: (bool, bool), token: &str, country: &str) -> Value {
         let (coupon, card) = with;
