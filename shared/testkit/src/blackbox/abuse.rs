@@ -105,7 +105,8 @@ fn stopped(answer: Answer) -> Outcome {
 const DECLINED: &str = "pm_card_chargeDeclined";
 
 async fn cart_limit(shop: Shop) -> Outcome {
-    let goods = shop.product(Wanted::units(2)).await?;
+    // A unit of a refused order comes back a moment later: there are enough for all attempts.
+    let goods = shop.product(Wanted::units(8)).await?;
     let (cart, body) = shop.ready(&goods.sku, 1, VISA).await?;
     for _ in 0..5 {
         problem(attempt(&shop, body.clone(), DECLINED).await?, 402, "payment-declined")?;
@@ -113,14 +114,14 @@ async fn cart_limit(shop: Shop) -> Outcome {
     for token in [DECLINED, VISA] {
         stopped(attempt(&shop, body.clone(), token).await?)?;
     }
-    untouched(&shop, &goods.sku, 2, &cart, 1).await?;
+    untouched(&shop, &goods.sku, 8, &cart, 1).await?;
     // Another cart of somebody else is none of it.
     shop.buy(&goods.sku, 1).await?.expect(201)?;
-    shop.stock_becomes(&goods.sku, Stock::sold(2, 1)).await
+    shop.stock_becomes(&goods.sku, Stock::sold(8, 1)).await
 }
 
 async fn method_limit(shop: Shop) -> Outcome {
-    let goods = shop.product(Wanted::units(1)).await?;
+    let goods = shop.product(Wanted::units(5)).await?;
     let token = format!("pm_{}", shop.unique("stolen").replace('-', ""));
     for _ in 0..3 {
         let (_, body) = shop.ready(&goods.sku, 1, VISA).await?;
@@ -133,7 +134,7 @@ async fn method_limit(shop: Shop) -> Outcome {
 }
 
 async fn locked_out(shop: Shop) -> Outcome {
-    let goods = shop.product(Wanted::units(2)).await?;
+    let goods = shop.product(Wanted::units(13)).await?;
     let (customer, home) = (shop.customer().await?, shop.cart().await?);
     let body = async |token: &str| {
         let cart = shop.filled_cart(&[(&goods.sku, 1)]).await?;
@@ -149,5 +150,5 @@ async fn locked_out(shop: Shop) -> Outcome {
     stopped(shop.checkout(&shop.unique("key"), &body(VISA).await?).await?)?;
     let request = shop.client().request(Method::POST, "/v1/checkout").bearer(&customer.access).key(&shop.unique("key"));
     request.json(&body(VISA).await?).send().await?.expect(201)?;
-    shop.stock_becomes(&goods.sku, Stock::sold(2, 1)).await
+    shop.stock_becomes(&goods.sku, Stock::sold(13, 1)).await
 }
