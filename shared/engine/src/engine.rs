@@ -48,19 +48,24 @@ pub struct Options {
     /// `true`: calls run on a thread of the engine's own, so that the tasks that serve requests never block (the
     /// gateway). `false`: on the calling thread after a yield, in an order that a simulation can repeat.
     pub offload: bool,
+    /// Where secrets come from, when not from the machine: a simulation repeats them.
+    pub entropy: Option<Entropy>,
 }
+
+/// Fills a buffer with bytes.
+pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 
 impl Options {
     /// In memory, on the calling thread.
     #[must_use]
     pub fn memory(clock: Clock) -> Self {
-        Self { place: Place::Memory, clock, offload: false }
+        Self { place: Place::Memory, clock, offload: false, entropy: None }
     }
 
     /// In a folder, on the engine's thread.
     #[must_use]
     pub fn folder(folder: impl Into<PathBuf>, clock: Clock) -> Self {
-        Self { place: Place::Folder(folder.into()), clock, offload: true }
+        Self { place: Place::Folder(folder.into()), clock, offload: true, entropy: None }
     }
 }
 
@@ -140,7 +145,7 @@ impl Engine {
     ///
     /// [`EngineError::InUse`] when the folder is open elsewhere, and whatever its files answer.
     pub fn open(options: Options) -> Result<Self, EngineError> {
-        let Options { place, clock, offload } = options;
+        let Options { place, clock, offload, entropy } = options;
         let lock = match &place {
             Place::Memory => None,
             Place::Folder(folder) => Some(lock(folder)?),
@@ -148,7 +153,7 @@ impl Engine {
         let inner = Inner {
             tables: Mutex::new(Tables::open(&place, Arc::clone(&clock))?),
             queues: Mutex::new(Queues::open(&place, clock)?),
-            vault: Mutex::new(Vault::open(&place)?),
+            vault: Mutex::new(Vault::open(&place, entropy)?),
             table_writes: watch::Sender::new(0),
             queue_writes: watch::Sender::new(0),
             worker: if offload { Some(start_worker()?) } else { None },

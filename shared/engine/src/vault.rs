@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::call::Call;
-use crate::engine::{EngineError, Place};
+use crate::engine::{EngineError, Entropy, Place};
 use crate::wire::{Refusal, Reply, Service};
 use crate::{ACCOUNT, REGION};
 
@@ -39,6 +39,7 @@ pub(crate) struct Vault {
     folder: Option<PathBuf>,
     keys: BTreeMap<String, Arc<RsaPrivateKey>>,
     secrets: BTreeMap<String, String>,
+    entropy: Option<Entropy>,
 }
 
 #[derive(Deserialize)]
@@ -63,7 +64,7 @@ struct SecretRequest {
 }
 
 impl Vault {
-    pub(crate) fn open(place: &Place) -> Result<Self, EngineError> {
+    pub(crate) fn open(place: &Place, entropy: Option<Entropy>) -> Result<Self, EngineError> {
         let folder = match place {
             Place::Memory => None,
             Place::Folder(folder) => {
@@ -74,7 +75,7 @@ impl Vault {
                 Some(folder.clone())
             }
         };
-        Ok(Self { folder, keys: BTreeMap::new(), secrets: BTreeMap::new() })
+        Ok(Self { folder, keys: BTreeMap::new(), secrets: BTreeMap::new(), entropy })
     }
 
     pub(crate) fn answer_kms(&mut self, call: &Call) -> Reply {
@@ -156,7 +157,10 @@ impl Vault {
             return Ok(secret.clone());
         }
         let mut bytes = [0; 32];
-        OsRng.fill_bytes(&mut bytes);
+        match &self.entropy {
+            Some(entropy) => entropy(&mut bytes),
+            None => OsRng.fill_bytes(&mut bytes),
+        }
         let fresh: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let secret = match &self.folder {
             Some(folder) => {

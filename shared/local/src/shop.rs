@@ -221,6 +221,7 @@ impl Shop {
             place: options.place.clone(),
             clock: Arc::new(move || clock.now().millis()),
             offload: options.offload,
+            entropy: options.entropy.clone(),
         })?;
         make_resources(&engine, &registry).await?;
         let (mail, mail_is_temporary) = mail_folder(&options)?;
