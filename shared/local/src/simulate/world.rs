@@ -148,24 +148,31 @@ impl Gate {
     }
 }
 
-/// A machine's clock that goes wrong: by up to three seconds, in half of the storms by up to fifteen, so that a hold may look
-/// overdue to another machine as soon as it stands.
+/// The clock of the machines that run a function. In half of the storms it is wrong by up to three seconds, and stays so. In
+/// the others another machine takes over every ten seconds, whose clock is wrong by up to fifteen, so that a hold may look
+/// overdue as soon as it stands.
 struct Skewed {
     clock: VirtualClock,
-    by: i64,
+    seed: u64,
+    function: String,
+    restless: bool,
 }
 
 impl Skewed {
     fn of(clock: VirtualClock, seed: u64, function: &str) -> Self {
-        let most = if Random::stream(seed, "clocks").below(2) == 0 { 3000 } else { 15_000 };
-        let by = Random::stream(seed, &format!("clock of {function}")).below(2 * most + 1);
-        Self { clock, by: i64::try_from(by).unwrap_or(0) - i64::try_from(most).unwrap_or(0) }
+        Self { clock, seed, function: function.to_owned(), restless: Random::stream(seed, "clocks").below(2) == 0 }
+    }
+
+    fn wrong_by(&self) -> i64 {
+        let (most, machine) = if self.restless { (15_000, self.clock.elapsed().as_secs() / 10) } else { (3000, 0) };
+        let drawn = Random::stream(self.seed, &format!("clock of {} {machine}", self.function)).below(2 * most + 1);
+        i64::try_from(drawn).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
     }
 }
 
 impl Clock for Skewed {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().millis() + self.by)
+        Timestamp::from_millis(self.clock.now().millis() + self.wrong_by())
     }
 }
 
