@@ -21,7 +21,7 @@ impl Torn {
         let mut random = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let most = u64::try_from(keys).unwrap_or(1).saturating_sub(1);
         let cut = usize::try_from(random.below(most)).unwrap_or(0).saturating_add(1);
-        let pause = if random.below(4) == 0 { 400 } else { 10 };
+        let pause = if random.below(2) == 0 { 500 } else { 10 };
         (cut, Duration::from_millis(random.below(pause)))
     }
 }

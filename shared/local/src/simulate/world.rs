@@ -1,6 +1,6 @@
 //! The shop of a simulation: three items that differ in how they are kept, and the functions that move them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws::{BoxFuture, Capability, Clock, ConfigError};
@@ -92,6 +92,8 @@ pub(super) struct Gate {
     pub door: Arc<RwLock<()>>,
     engine: Arc<OnceLock<Engine>>,
     instants: Arc<Mutex<Vec<Instant>>>,
+    /// Items of which some may be kept from the shop's own channel.
+    kept: Arc<Mutex<BTreeSet<String>>>,
     lies: Arc<Mutex<Vec<String>>>,
 }
 
@@ -121,13 +123,18 @@ impl Gate {
         let ask = json!({ "TableName": STOCK, "ConsistentRead": true }).to_string();
         let reply = engine.handle("DynamoDB_20120810.Scan", ask.into()).await.json();
         let mut instant = Instant::new();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for item in reply["Items"].as_array().into_iter().flatten() {
             let units = item["available"]["N"].as_str().and_then(|units| units.parse::<i64>().ok());
-            let sku = item["pk"]["S"].as_str().and_then(|key| key.split_once('|')).map(|(sku, _)| sku);
-            if let (Some(units), Some(sku)) = (units, sku) {
+            let Some((sku, _)) = item["pk"]["S"].as_str().and_then(|key| key.split_once('|')) else { continue };
+            if let Some(units) = units {
                 *instant.entry(sku.to_owned()).or_default() += units;
             }
+            if item["safety"]["M"]["web"]["N"].as_str().is_some_and(|units| units != "0") {
+                kept.insert(sku.to_owned());
+            }
         }
+        drop(kept);
         self.instants.lock().unwrap_or_else(PoisonError::into_inner).push(instant);
     }
 
@@ -144,8 +151,9 @@ impl Gate {
         let since = instants.get(since.saturating_sub(1)..).unwrap_or_default();
         for line in problem["lines"].as_array().into_iter().flatten() {
             let (sku, wanted) = (line["sku"].as_str().unwrap_or_default(), line["requested"].as_i64().unwrap_or(0));
-            // One unit may be kept from the shop's own channel.
-            let short = |instant: &Instant| instant.get(sku).copied().unwrap_or(0) - 1 < wanted;
+            // Once staff said so, a unit of each counter may be kept from the shop's own channel.
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(sku);
+            let short = |instant: &Instant| instant.get(sku).copied().unwrap_or(0) - if kept { 8 } else { 0 } < wanted;
             if !since.iter().any(short) {
                 let lie = format!("{wanted} of {sku} are sold out, and were there all the time");
                 self.lies.lock().unwrap_or_else(PoisonError::into_inner).push(lie);
@@ -159,22 +167,31 @@ impl Gate {
     }
 }
 
-/// A machine's clock that goes wrong by up to three seconds.
+/// The clock of the machines that run a function. In half of the storms it is wrong by up to three seconds, and stays so. In
+/// the others another machine takes over every ten seconds, whose clock is wrong by up to fifteen, so that a hold may look
+/// overdue as soon as it stands.
 struct Skewed {
     clock: VirtualClock,
-    by: i64,
+    seed: u64,
+    function: String,
+    restless: bool,
 }
 
 impl Skewed {
     fn of(clock: VirtualClock, seed: u64, function: &str) -> Self {
-        let by = Random::stream(seed, &format!("clock of {function}")).below(6001);
-        Self { clock, by: i64::try_from(by).unwrap_or(0) - 3000 }
+        Self { clock, seed, function: function.to_owned(), restless: Random::stream(seed, "clocks").below(2) == 0 }
+    }
+
+    fn wrong_by(&self) -> i64 {
+        let (most, machine) = if self.restless { (15_000, self.clock.elapsed().as_secs() / 10) } else { (3000, 0) };
+        let drawn = Random::stream(self.seed, &format!("clock of {} {machine}", self.function)).below(2 * most + 1);
+        i64::try_from(drawn).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
     }
 }
 
 impl Clock for Skewed {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.clock.now().millis() + self.by)
+        Timestamp::from_millis(self.clock.now().millis() + self.wrong_by())
     }
 }
 
