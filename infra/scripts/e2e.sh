@@ -139,7 +139,7 @@ start() {
 
 # --- terraform -----------------------------------------------------------------------------------------------------
 
-apply() {
+prepare() {
   # A copy, so that neither the state nor the lock file touches infra/.
   rm -rf "$work/infra"
   mkdir -p "$work/infra"
@@ -148,35 +148,51 @@ apply() {
   options=(
     -var "stage=$stage" -var "region=$region" -var "endpoint_url=$url" -var "zip_dir=$zips" -var protect_data=false
     -var "functions_file=${OXCART_FUNCTIONS:-$work/infra/generated/functions.json}"
-    -parallelism=16
+    -parallelism=10
   )
   terraform -chdir="$work/infra" init -input=false -no-color >"$work/init.log" 2>&1 || {
     cat "$work/init.log" >&2
     exit 1
   }
   applied=1
+}
+apply() {
   terraform -chdir="$work/infra" apply -auto-approve -input=false -no-color "${options[@]}" >"$work/apply.log" 2>&1
 }
+# MiniStack is one Python process. Where it answers too late, the provider sends a create again and is told that the
+# resource exists already; what was made is then taken over by its name, and the apply goes on. Prints what was taken over.
+take_over() {
+  python3 - "$work/apply.log" <<'PYTHON' >"$work/orphans"
+import re, sys
+for part in open(sys.argv[1]).read().split("Error: ")[1:]:
+    name = re.match(r"creating [^(]*\(([^)]+)\)", part)
+    address = re.search(r"^\s*with (\S+),$", part, re.M)
+    if not (name and address and re.search(r"AlreadyExists|already exists|ResourceInUse|ResourceConflict", part)):
+        sys.exit(f"not an answer that was lost: {part[:200]}")
+    print(address[1], name[1])
+PYTHON
+  [[ -s $work/orphans ]] || return 1
+  while read -r address name; do
+    say "an answer was lost: $name exists and is taken over"
+    terraform -chdir="$work/infra" import -input=false -no-color "${options[@]:0:${#options[@]}-1}" "$address" "$name" \
+      >"$work/import.log" 2>&1 </dev/null || {
+      tail -n 20 "$work/import.log" >&2
+      return 1
+    }
+  done <"$work/orphans"
+}
 start
-if ! apply; then
-  grep -A 15 'Error:' "$work/apply.log" >&2 || tail -n 30 "$work/apply.log" >&2
-  cp "$work/apply.log" "$work/apply-failed.log"
-  # MiniStack is one Python process. Where it loses the answer to a create, the provider sends it again and is told that
-  # the resource exists already: seen once in a few dozen applies of 585 resources. What must hold is that a fresh
-  # account takes the configuration; so a fresh emulator is tried once, and the failure stands above.
-  if [[ -n ${OXCART_EMULATOR_URL:-} ]] || ! grep -q 'AlreadyExists\|already exists\|InUse' "$work/apply.log"; then
-    say "apply failed ($work/apply.log)"
-    exit 1
+prepare
+for round in 1 2 3 4 5; do
+  if apply; then
+    break
   fi
-  say "apply failed as above ($work/apply-failed.log); once more, on a fresh emulator"
-  stop
-  start
-  apply || {
+  if ((round == 5)) || ! take_over; then
     grep -A 15 'Error:' "$work/apply.log" >&2 || tail -n 30 "$work/apply.log" >&2
     say "apply failed ($work/apply.log)"
     exit 1
-  }
-fi
+  fi
+done
 say "$(grep -o 'Apply complete.*' "$work/apply.log")"
 
 terraform -chdir="$work/infra" show -json >"$work/state.json"
