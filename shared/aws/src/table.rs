@@ -4,6 +4,7 @@
 //! sorting of errors into what a caller can act on, and the answer of a conditional write as a value.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -15,6 +16,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use kernel::{Problem, problem::code};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// How long a batch waits before it asks for what was left over; twice as long each further time.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -247,12 +251,18 @@ impl Table {
     }
 
     /// Many items, in no order; those that do not exist are left out. At most 100 keys go in one call, and keys that
-    /// DynamoDB left over for want of capacity are asked for again, a few times.
+    /// DynamoDB left over for want of capacity are asked for again, a few times, after pauses.
     pub async fn get_many(&self, keys: Vec<Item>, consistent: bool) -> Result<Vec<Item>, DataError> {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(100) {
             let mut ask = chunk.to_vec();
-            for _ in 0..5 {
+            let mut pause = FIRST_PAUSE;
+            for round in 0..5 {
+                if round > 0 {
+                    // Asked again at once, a hot key would be kept hot by those who wait for it.
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
                 let wanted = KeysAndAttributes::builder().set_keys(Some(ask)).consistent_read(consistent).build();
                 let wanted = wanted.map_err(|error| DataError::Invalid(error.to_string()))?;
                 let answer = self.client.batch_get_item().request_items(&self.name, wanted).send().await?;

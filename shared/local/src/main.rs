@@ -116,12 +116,14 @@ fn physics(arguments: &Arguments) -> Result<ExitCode, Failure> {
         println!("{row}");
         let (sustained, end) = (&row.sustained, &row.end);
         eprintln!(
-            "  {} holds and {} marks on a shard, {}.{:02} writes an order; to the last unit: {} of {} sold to {} shoppers, \
+            "  {} holds and {} marks on a shard, {}.{:02} writes an order, {} sandboxes, hottest {:?}; to the last unit: {} of {} sold to {} shoppers, \
              {} told sold out, {} all held, {} to try again; {} s",
             sustained.holds,
             sustained.marks,
             sustained.writes_of_100_orders / 100,
             sustained.writes_of_100_orders % 100,
+            sustained.sandboxes,
+            sustained.hottest,
             end.sold,
             end.units,
             end.shoppers,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use inventory::CounterKey;
 use kernel::audit::{OVERSOLD, Violation};
-use testkit::physics::{Counts, Limits};
+use testkit::physics::{Counts, Limits, Physics};
 use testkit::stats::{Rate, percentile};
 use testkit::virtual_time;
 
@@ -47,9 +47,9 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// How many sandboxes of the checkout are at work at once: each stays with its shopper until the payment is over.
+    /// How many sandboxes of the checkout stand ready: each stays with its shopper until the payment is over, and some more.
     fn sandboxes(&self) -> u64 {
-        let millis = u64::try_from(self.hold.as_millis()).unwrap_or(u64::MAX).saturating_add(10);
+        let millis = u64::try_from(self.hold.as_millis()).unwrap_or(u64::MAX).saturating_add(100);
         self.per_second.saturating_mul(millis) / 1000
     }
 }
@@ -89,6 +89,8 @@ pub struct Sustained {
     pub holds: usize,
     /// Marks on a counter at the end of the span, on average.
     pub marks: usize,
+    /// The partition keys that refused the most calls, from the first shopper to the last, and how many.
+    pub hottest: Vec<(String, u64)>,
     /// Sandboxes of the checkout in the end.
     pub sandboxes: usize,
     /// The invariants that the books break when all is over.
@@ -160,9 +162,20 @@ async fn sell(trial: Trial) -> Result<Sustained, Failure> {
         writes_of_100_orders: writes.saturating_mul(100).checked_div(confirmed).unwrap_or_default(),
         holds,
         marks,
+        hottest: hottest(&crowd.world().physics),
         sandboxes: crowd.world().checkouts.idle(),
         violations,
     })
+}
+
+/// The three partition keys that refused the most.
+fn hottest(physics: &Physics) -> Vec<(String, u64)> {
+    let places = physics.partitions().into_iter();
+    let mut refused: Vec<_> = places.map(|((_, key), counts)| (key, counts.throttled)).collect();
+    refused.retain(|(_, throttled)| *throttled > 0);
+    refused.sort_by_key(|(_, throttled)| std::cmp::Reverse(*throttled));
+    refused.truncate(3);
+    refused
 }
 
 /// A violation when the ledger does not say what the counters say: it misread a write.
