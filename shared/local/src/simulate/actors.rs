@@ -63,7 +63,7 @@ impl Shopper {
 
     pub async fn run(mut self) {
         pause(&mut self.draw, 3000).await;
-        let lines = lines(&mut self.draw);
+        let lines = if self.world.crowded { vec![(0, 1)] } else { lines(&mut self.draw) };
         let Ok(cart) = self.world.cart(&lines).await else { return };
         let country = if self.draw.below(2) == 0 { "DE" } else { "FR" };
         let token = TOKENS[index(&mut self.draw, TOKENS.len())];
