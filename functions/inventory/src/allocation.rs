@@ -29,10 +29,11 @@ const ROUNDS: usize = 8;
 /// So many looks before anything is written; two prove that an item is gone.
 const LOOKS: usize = 4;
 /// How long a sandbox remembers how a hot item is split, and the rest of its settings: they have one partition key, which takes
-/// 3,000 reads a second, and a shop that sells 6,000 units a second with payments of three seconds has 18,000 sandboxes.
+/// 3,000 reads a second, and a shop that sells 6,000 units a second with payments of three seconds has 18,000 sandboxes. Up to
+/// twice as long, see [`until`].
 const SPLIT_LIFE: Duration = Duration::from_secs(10);
-/// How long it remembers the warehouses of the shop.
-const SHOP_LIFE: Duration = Duration::from_secs(30);
+/// How long it remembers the warehouses of the shop; up to twice as long.
+const SHOP_LIFE: Duration = Duration::from_secs(15);
 /// How long it remembers that an item is gone.
 const GONE_LIFE: Duration = Duration::from_secs(2);
 /// The most items it remembers anything of.
@@ -212,6 +213,13 @@ fn fresh<T>(entry: &(Timestamp, T), now: Timestamp) -> Option<&T> {
     (entry.0 > now).then_some(&entry.1)
 }
 
+/// A memory lives once to twice as long as `life`, as the operation's id falls: sandboxes that were started together would
+/// otherwise all read the same item again at once.
+fn until(now: Timestamp, life: Duration, op: &str) -> Timestamp {
+    let more = shards_from(op, 1000).next().unwrap_or(0);
+    now.after(life + life * more / 1000)
+}
+
 fn remember<T>(map: &mut HashMap<Sku, (Timestamp, T)>, sku: &Sku, until: Timestamp, value: T) {
     if map.len() >= REMEMBERED {
         map.clear();
@@ -243,14 +251,16 @@ impl AllotStock {
             |(sku, settings): (&Sku, &Settings)| places(operation, sku, settings, &shop).into_iter().flatten().next();
         let begins: Vec<CounterKey> = settings.iter().filter_map(begin).collect();
         let mut snapshot = self.read.first_look(&ask, &stale, &begins, warehouses.is_none(), true).await?;
-        let warehouses = self.learn(&mut snapshot, warehouses, now);
+        let warehouses = self.learn(&mut snapshot, warehouses, now, operation.op);
         for sku in &stale {
             settings.remove(sku);
         }
         settings.extend(std::mem::take(&mut snapshot.settings));
         snapshot.settings = settings;
-        // Of a whole item the first counter was asked for, unless it was split the last time.
-        let guessed = skus.iter().filter(|sku| !snapshot.settings(sku).is_whole() || stale.contains(sku));
+        // Of a whole item the first counter was asked for, unless it was split the last time. Of what is gone all are looked at.
+        let gone = |sku: &Sku| self.memory().gone.get(sku).is_some_and(|entry| fresh(entry, now).is_some());
+        let split = |sku: &&Sku| !snapshot.settings(sku).is_whole() && !gone(sku);
+        let guessed = skus.iter().filter(|sku| split(sku) || stale.contains(sku));
         let begin =
             |sku: &Sku| places(operation, sku, &snapshot.settings(sku), &warehouses).into_iter().flatten().next();
         let missing: Vec<CounterKey> =
@@ -262,18 +272,18 @@ impl AllotStock {
     }
 
     /// Remembers what a first look found out about split items and the shop; answers the shop's warehouses.
-    fn learn(&self, snapshot: &mut Snapshot, known: Option<Warehouses>, now: Timestamp) -> Warehouses {
+    fn learn(&self, snapshot: &mut Snapshot, known: Option<Warehouses>, now: Timestamp, op: &str) -> Warehouses {
         let mut memory = self.memory();
         for (sku, found) in &snapshot.settings {
             if found.is_whole() {
                 memory.split.remove(sku);
             } else {
-                remember(&mut memory.split, sku, now.after(SPLIT_LIFE), found.clone());
+                remember(&mut memory.split, sku, until(now, SPLIT_LIFE, op), found.clone());
             }
         }
         known.unwrap_or_else(|| {
             let read = snapshot.warehouses.take().unwrap_or_default();
-            memory.warehouses = Some((now.after(SHOP_LIFE), read.clone()));
+            memory.warehouses = Some((until(now, SHOP_LIFE, op), read.clone()));
             read
         })
     }

@@ -158,8 +158,9 @@ impl World {
             let sandbox = self.checkouts.start(self)?;
             // Whatever comes of it: the look is repeated when a shopper comes.
             let now = sandbox.cx().now();
+            let op = format!("warm {number}");
             let nobody =
-                Operation { op: "warm", created: now, deadline: now, channel: None, country: None, warehouse: None };
+                Operation { op: &op, created: now, deadline: now, channel: None, country: None, warehouse: None };
             let _ = sandbox.can.outlook(&nobody, std::slice::from_ref(&self.sku), &sandbox.cx()).await;
             self.checkouts.give_back(sandbox);
         }

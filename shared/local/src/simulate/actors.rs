@@ -66,7 +66,7 @@ impl Shopper {
 
     pub async fn run(mut self) {
         pause(&mut self.draw, 3000).await;
-        let lines = lines(&mut self.draw);
+        let lines = if self.world.crowded { vec![(0, 1)] } else { lines(&mut self.draw) };
         let (coupon, card) = (self.draw.below(3) == 0, self.draw.below(3) == 0);
         let Ok(cart) = self.world.cart(&lines, coupon).await else { return };
         let country = if self.draw.below(2) == 0 { "DE" } else { "FR" };

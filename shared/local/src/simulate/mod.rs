@@ -201,12 +201,17 @@ pub fn campaign(first: u64, runs: u64, threads: u64) -> Result<Campaign, ShopErr
 async fn storm(plan: Plan) -> Result<Outcome, ShopError> {
     let mut draw = Random::stream(plan.seed, "storm");
     let clock = VirtualClock::start(START);
-    let rates = if draw.below(3) == 0 { Rates::calm() } else { Rates::rough() };
+    let mut rates = if draw.below(3) == 0 { Rates::calm() } else { Rates::rough() };
+    // In some storms all want one unit of the same item, and many writes come again.
+    let crowded = draw.below(4) == 0;
+    if crowded {
+        rates.again = 200;
+    }
     let budget = draw.below(FAULTS + 1).min(plan.most_faults);
     let faults = Faults::new(plan.seed, rates, budget, clock);
-    let world = World::open(plan.seed, clock, &faults).await?;
+    let world = World::open(plan.seed, clock, &faults, crowded).await?;
     let mut crowd = tokio::task::JoinSet::new();
-    for number in 0..2 + draw.below(3) {
+    for number in 0..2 + draw.below(3) + if crowded { 3 } else { 0 } {
         crowd.spawn(Shopper::new(&world, plan.seed, number).run());
     }
     for number in 0..draw.below(3) {

@@ -81,6 +81,8 @@ pub(super) struct World {
     pub gate: Gate,
     /// Orders that were answered, for staff to look after.
     pub orders: Arc<Mutex<Vec<String>>>,
+    /// Whether all shoppers want the same.
+    pub crowded: bool,
     staff: Arc<Claims>,
 }
 
@@ -168,7 +170,7 @@ impl Gate {
 }
 
 /// The clock of the machines that run a function. In half of the storms it is wrong by up to three seconds, and stays so. In
-/// the others another machine takes over every ten seconds, whose clock is wrong by up to fifteen, so that a hold may look
+/// the others another machine takes over every three seconds, whose clock is wrong by up to fifteen, so that a hold may look
 /// overdue as soon as it stands.
 struct Skewed {
     clock: VirtualClock,
@@ -183,7 +185,7 @@ impl Skewed {
     }
 
     fn wrong_by(&self) -> i64 {
-        let (most, machine) = if self.restless { (15_000, self.clock.elapsed().as_secs() / 10) } else { (3000, 0) };
+        let (most, machine) = if self.restless { (15_000, self.clock.elapsed().as_secs() / 3) } else { (3000, 0) };
         let drawn = Random::stream(self.seed, &format!("clock of {} {machine}", self.function)).below(2 * most + 1);
         i64::try_from(drawn).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
     }
@@ -199,7 +201,7 @@ impl Clock for Skewed {
 pub(super) type Answer = (u16, Value);
 
 impl World {
-    pub async fn open(seed: u64, clock: VirtualClock, faults: &Faults) -> Result<Self, ShopError> {
+    pub async fn open(seed: u64, clock: VirtualClock, faults: &Faults, crowded: bool) -> Result<Self, ShopError> {
         let gate = Gate::default();
         let (storm, inner) = (faults.clone(), gate.clone());
         let layers = move |function: &str| -> Vec<Arc<dyn Layer>> {
@@ -239,7 +241,7 @@ impl World {
             scope: "admin".into(),
             jti: String::new(),
         };
-        let world = Self { shop, clock, gate: gate.clone(), orders: Arc::default(), staff: Arc::new(staff) };
+        let world = Self { shop, clock, gate: gate.clone(), orders: Arc::default(), crowded, staff: Arc::new(staff) };
         // Scarce in most storms; plenty in some, so that who comes back finds a unit.
         let more = if draw.below(3) == 0 { 9 } else { 0 };
         world.fill(more).await.map_err(|problem| ShopError::Setup {
