@@ -35,7 +35,7 @@ pub async fn create(
         fits(&product)?;
         match products.create(&product, fingerprint).await? {
             Outcome::Written => return Ok(product),
-            Outcome::Stands(stored) if stored.created_by == fingerprint => return Ok(stored.product),
+            Outcome::Stands(stored) if stored.kept.created_by == fingerprint => return Ok(stored.product),
             Outcome::Stands(_) => {
                 let detail = "the Idempotency-Key belongs to a request with another body";
                 return Err(Problem::new(code::KEY_REUSED, detail));
@@ -150,7 +150,9 @@ fn refused(product: &Product, outcome: Outcome) -> Problem {
         Outcome::Gone => unknown(&product.id),
         Outcome::TooLarge => Problem::field("/variants", "changes too many SKUs at once; replace them in two steps"),
         Outcome::Taken { slug, skus } => taken(product, slug, &skus),
-        Outcome::Written | Outcome::Stands(_) => Problem::internal("a refusal without a reason"),
+        Outcome::Written | Outcome::Stands(_) | Outcome::Lost(_) | Outcome::Refused(_) => {
+            Problem::internal("a refusal without a reason")
+        }
     }
 }
 
