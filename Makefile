@@ -40,6 +40,10 @@ mutants: ## takes one guard after the other out of a copy of the code: how soon 
 costs: ## what each flow costs at the database: writes docs/cost.md
 	@$(OXCART) costs
 
+import: ## products into a shop over its API: FILE=… (MAP=…, URL=…, default the one that make run serves)
+	@test -n "$(FILE)" || { echo "which file? make import FILE=products.csv (Shopify's CSV or JSON lines, plain or gzip)"; exit 2; }
+	@$(OXCART) import --file "$(FILE)" $(if $(MAP),--map "$(MAP)") $(if $(URL),--url "$(URL)") $(ARGS)
+
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
 	@$(OXCART) smoke --url "$(URL)" $(ARGS)
@@ -108,4 +112,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci

@@ -4,7 +4,7 @@
 //! catalogue that spans items, for a command that is rare. Each marker is guarded by a condition of its own, so a cancelled
 //! transaction says which name was taken. Lists read the rows through four indexes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws::table::{cancelled, from_item, n, s, to_item};
@@ -20,7 +20,7 @@ use kernel::limits::{REDIRECT_LIFE, REDIRECTS};
 use kernel::{CategoryPath, ProductId, Sku, Slug, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::product::{Product, Rating, Status};
+use crate::product::{NewProduct, Product, Rating, Status};
 
 const fn by(name: &'static str, sort_key: &'static str, numeric_sort: bool) -> IndexSpec {
     IndexSpec { name, partition_key: "list", sort_key: Some(sort_key), numeric_sort, whole: true }
@@ -555,6 +555,86 @@ impl ChangeProducts {
                 outcome => return Ok(outcome),
             }
         }
+    }
+}
+
+/// Creates and changes products by what a file says of them.
+#[derive(Clone)]
+pub struct UpsertProducts {
+    create: CreateProducts,
+    change: ChangeProducts,
+}
+
+impl Capability for UpsertProducts {
+    fn grants() -> Vec<Grant> {
+        let batch = Grant::new(&["dynamodb:BatchGetItem"], Resource::Table { name: TABLE.name });
+        [CreateProducts::grants(), ChangeProducts::grants(), vec![batch]].concat()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        let (create, change) = Capability::connect(platform)?;
+        Ok(Self { create, change })
+    }
+}
+
+/// The products that stand under some names.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    by_slug: HashMap<Slug, ProductId>,
+    by_sku: HashMap<Sku, ProductId>,
+    products: HashMap<ProductId, Stored>,
+}
+
+impl Standing {
+    /// The product that is meant: the one with the slug that is asked for, now or earlier; where none is asked for, the one
+    /// with the first SKU.
+    #[must_use]
+    pub fn of(&self, new: &NewProduct) -> Option<&Stored> {
+        let id = match &new.slug {
+            Some(slug) => self.by_slug.get(slug),
+            None => self.by_sku.get(&new.variants.first()?.sku),
+        };
+        self.products.get(id?)
+    }
+}
+
+impl UpsertProducts {
+    /// Creating.
+    #[must_use]
+    pub fn create(&self) -> &CreateProducts {
+        &self.create
+    }
+
+    /// Changing.
+    #[must_use]
+    pub fn change(&self) -> &ChangeProducts {
+        &self.change
+    }
+
+    /// What stands under these slugs and SKUs now.
+    pub async fn standing(&self, slugs: &[Slug], skus: &[Sku]) -> Result<Standing, DataError> {
+        let table = &self.change.writer.table;
+        let once = |keys: Vec<Item>| keys.into_iter().map(|key| (key["pk"].as_s().cloned().unwrap_or_default(), key));
+        let keys = slugs.iter().map(|slug| slug_key(table, slug)).chain(skus.iter().map(|sku| sku_key(table, sku)));
+        let keys: BTreeMap<String, Item> = once(keys.collect()).collect();
+        let mut standing = Standing::default();
+        let mut ids = BTreeSet::new();
+        for item in table.get_many(keys.into_values().collect(), true).await? {
+            let name = item.get("pk").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
+            let Marker { product_id, .. } = from_item(item)?;
+            ids.insert(product_id.clone());
+            if let Some(slug) = name.strip_prefix("slug#").and_then(Slug::parse) {
+                standing.by_slug.insert(slug, product_id);
+            } else if let Some(sku) = name.strip_prefix("sku#").and_then(Sku::parse) {
+                standing.by_sku.insert(sku, product_id);
+            }
+        }
+        let keys = ids.iter().map(|id| product_key(table, id)).collect();
+        for item in table.get_many(keys, true).await? {
+            let stored = Stored::read(item)?;
+            standing.products.insert(stored.product.id.clone(), stored);
+        }
+        Ok(standing)
     }
 }
 

@@ -47,6 +47,11 @@ pub enum Resource {
         /// Its name.
         name: &'static str,
     },
+    /// The objects in the stage's bucket whose keys begin with a folder.
+    Objects {
+        /// The folder, without a slash.
+        name: &'static str,
+    },
     /// The verified sender of mail.
     Sender,
 }

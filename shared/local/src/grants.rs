@@ -26,6 +26,7 @@ fn named(grant: &Grant, queues: &[QueueSpec]) -> Vec<engine::Grant> {
         }
         Resource::Key { name } => format!("key/{PREFIX}-{name}"),
         Resource::Secret { name } => format!("secret/{PREFIX}/{name}"),
+        Resource::Objects { name } => format!("object/{PREFIX}-files/{name}"),
         // Mail does not leave through the engine.
         Resource::Sender => return Vec::new(),
     };

@@ -12,6 +12,7 @@ mod physics;
 mod promotions;
 mod pump;
 mod request;
+mod reviews;
 mod saga;
 mod support;
 mod velocity;
