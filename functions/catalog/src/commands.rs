@@ -115,13 +115,14 @@ pub enum Put {
 }
 
 /// Makes a product be what a row of a file says. A second row of the same file that says something else of the same
-/// product is refused, so that taking a file in twice ends as taking it in once.
+/// product is refused, so that taking a file in twice ends as taking it in once. What this row did after `since`, in a run
+/// that was killed before it could say so, is told again.
 pub async fn put(
     products: &UpsertProducts,
     before: Option<&Stored>,
     new: NewProduct,
     source: &RowOfFile,
-    now: Timestamp,
+    (since, now): (Timestamp, Timestamp),
 ) -> Result<Put, Problem> {
     sound(new.errors())?;
     let mut before = match before {
@@ -137,7 +138,12 @@ pub async fn put(
         let slug = new.slug.clone().unwrap_or_else(|| before.product.slug.clone());
         let product = before.product.changed(slug, new.clone(), now);
         if product.input() == before.product.input() {
-            return Ok(Put::Same);
+            let own = before.kept.source.as_ref() == Some(source) && before.product.updated_at > since;
+            return Ok(match own {
+                true if before.product.created_at > since => Put::Created,
+                true => Put::Changed,
+                false => Put::Same,
+            });
         }
         if let Some(earlier) = &before.kept.source
             && earlier.file == source.file

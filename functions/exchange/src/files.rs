@@ -10,7 +10,9 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use aws_smithy_types::timeout::TimeoutConfig;
-use kernel::{ExportId, ImportId};
+use kernel::ExportId;
+
+use crate::job::Import;
 
 /// How long an address to upload to, or to download from, is good.
 pub const ADDRESS_LIFE: Duration = Duration::from_secs(3600);
@@ -20,9 +22,10 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 const IMPORTS: Resource = Resource::Objects { name: "imports" };
 const EXPORTS: Resource = Resource::Objects { name: "exports" };
 
-/// The key of an import's file.
-fn import_key(id: &ImportId) -> String {
-    format!("imports/{id}")
+/// The key of an import's file. What the request is known by is part of it, so that another request under the same
+/// `Idempotency-Key`, which is refused, cannot leave its file in this one's place.
+fn import_key(import: &Import) -> String {
+    format!("imports/{}-{}", import.id, import.fingerprint)
 }
 
 /// The key of an export's file.
@@ -109,32 +112,37 @@ bucket!(
 
 impl PutImport {
     /// Puts a whole file there.
-    pub async fn put(&self, id: &ImportId, body: Vec<u8>) -> Result<(), DataError> {
+    pub async fn put(&self, import: &Import, body: Vec<u8>) -> Result<(), DataError> {
         let Bucket { client, name, .. } = &self.0;
-        client.put_object().bucket(name).key(import_key(id)).body(ByteStream::from(body)).send().await?;
+        client.put_object().bucket(name).key(import_key(import)).body(ByteStream::from(body)).send().await?;
         Ok(())
     }
 
     /// An address to which a file of any size may be put.
-    pub async fn address(&self, id: &ImportId) -> Result<String, DataError> {
+    pub async fn address(&self, import: &Import) -> Result<String, DataError> {
         let Bucket { signer, name, .. } = &self.0;
-        let put = signer.put_object().bucket(name).key(import_key(id)).presigned(life()?).await?;
+        let put = signer.put_object().bucket(name).key(import_key(import)).presigned(life()?).await?;
         Ok(put.uri().to_owned())
     }
 }
 
 impl ReadImport {
     /// How large a file is; `None` when it is not there.
-    pub async fn size(&self, id: &ImportId) -> Result<Option<u64>, DataError> {
-        self.0.size(import_key(id)).await
+    pub async fn size(&self, import: &Import) -> Result<Option<u64>, DataError> {
+        self.0.size(import_key(import)).await
     }
 
     /// A piece of a file: at most `length` bytes from a byte on that it has.
-    pub fn piece<'a>(&'a self, id: &'a ImportId, from: u64, length: u64) -> BoxFuture<'a, Result<Vec<u8>, DataError>> {
+    pub fn piece<'a>(
+        &'a self,
+        import: &'a Import,
+        from: u64,
+        length: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, DataError>> {
         Box::pin(async move {
             let Bucket { client, name, .. } = &self.0;
             let range = format!("bytes={from}-{}", from + length - 1);
-            let piece = client.get_object().bucket(name).key(import_key(id)).range(range).send().await?;
+            let piece = client.get_object().bucket(name).key(import_key(import)).range(range).send().await?;
             let bytes = piece.body.collect().await.map_err(|error| DataError::Busy(error.to_string()))?;
             Ok(bytes.to_vec())
         })

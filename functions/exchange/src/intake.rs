@@ -15,7 +15,7 @@ use inventory::CounterKey;
 use inventory::table::{Moved, Movement, ReadStock, ReceiveStock};
 use kernel::problem::Place;
 use kernel::shape::Shape;
-use kernel::{Problem, Sku, Slug};
+use kernel::{Problem, Sku, Slug, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::row::{Entry, Mapped, Rejected, Row};
@@ -103,12 +103,18 @@ enum Ended {
 }
 
 impl Intake {
-    /// Takes entries in. `file` is what the file's bytes are known by.
+    /// Takes entries in. `file` is what the file's bytes are known by; what they brought about after `since`, in a run that was
+    /// killed before it could say so, is counted as done now.
     ///
     /// # Errors
     ///
     /// When the shop failed: no row is at fault, and all of them may come again.
-    pub async fn take(&self, file: &str, entries: Vec<Entry>) -> Result<(Counts, Vec<Rejected>), Problem> {
+    pub async fn take(
+        &self,
+        file: &str,
+        since: Timestamp,
+        entries: Vec<Entry>,
+    ) -> Result<(Counts, Vec<Rejected>), Problem> {
         let (mut counts, mut rejected) = (Counts::default(), Vec::new());
         let mut good: Vec<Good> = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -126,7 +132,7 @@ impl Intake {
         }
         let standing = self.find(&good).await?;
         let good = once(good, &standing, &mut rejected);
-        let puts = good.into_iter().map(|one| self.put(file, one, &standing));
+        let puts = good.into_iter().map(|one| self.put(file, since, one, &standing));
         let mut ended = Box::pin(stream::iter(puts).buffer_unordered(AT_ONCE));
         let mut stock = Vec::new();
         while let Some(one) = ended.next().await {
@@ -143,7 +149,7 @@ impl Intake {
                 Ended::Failed(problem) => return Err(problem),
             }
         }
-        counts.stocked = self.open_stock(&stock).await?;
+        counts.stocked = self.open_stock(&stock, since).await?;
         rejected.sort_by_key(|one| one.line);
         let lines: HashSet<u64> = rejected.iter().map(|one| one.line).collect();
         counts.rejected = u64::try_from(lines.len()).unwrap_or(u64::MAX);
@@ -170,7 +176,7 @@ impl Intake {
         Ok(self.products.standing(&slugs, &skus).await?)
     }
 
-    async fn put(&self, file: &str, one: Good, standing: &Standing) -> Ended {
+    async fn put(&self, file: &str, since: Timestamp, one: Good, standing: &Standing) -> Ended {
         let Good { line, mut new, says_status, stock, lines } = one;
         let before = standing.of(&new);
         if !says_status {
@@ -178,7 +184,7 @@ impl Intake {
         }
         let source = RowOfFile { file: file.to_owned(), line };
         let now = self.platform.clock().now();
-        match commands::put(&self.products, before, new, &source, now).await {
+        match commands::put(&self.products, before, new, &source, (since, now)).await {
             Ok(put) => Ended::Put(put, stock),
             Err(problem) if problem.code.status >= 500 => Ended::Failed(problem),
             Err(problem) if problem.errors.is_empty() => {
@@ -189,7 +195,7 @@ impl Intake {
     }
 
     /// Gives an opening stock to each SKU that never had any; answers to how many.
-    async fn open_stock(&self, stock: &[(Sku, u32)]) -> Result<u64, Problem> {
+    async fn open_stock(&self, stock: &[(Sku, u32)], since: Timestamp) -> Result<u64, Problem> {
         let wanted: HashMap<&Sku, u32> =
             stock.iter().filter(|(_, units)| *units > 0).map(|(sku, units)| (sku, *units)).collect();
         if wanted.is_empty() {
@@ -197,16 +203,20 @@ impl Intake {
         }
         let skus: Vec<Sku> = wanted.keys().map(|sku| (*sku).clone()).collect();
         let standing = self.standing.first_look(&skus, &[], &[], false, true).await?;
-        let fresh = wanted.into_iter().filter(|(sku, _)| {
-            !standing.counters.contains_key(&CounterKey::main((*sku).clone())) && !standing.settings.contains_key(*sku)
-        });
-        let receipts = fresh.map(|(sku, units)| async move {
-            let op = kernel::id::fingerprint(&[FINGERPRINT.as_bytes(), sku.as_str().as_bytes()]);
-            let movement = Movement::opening(&op, i64::from(units), FINGERPRINT);
-            self.stock.receive(&CounterKey::main(sku.clone()), &movement, self.platform.clock().now()).await
+        let op = |sku: &Sku| kernel::id::fingerprint(&[FINGERPRINT.as_bytes(), sku.as_str().as_bytes()]);
+        let counter = |sku: &Sku| standing.counters.get(&CounterKey::main(sku.clone()));
+        let own = |sku: &&&Sku| {
+            let receipt = counter(sku).and_then(|counter| counter.receipts.get(&op(sku)));
+            receipt.is_some_and(|receipt| receipt.at > since.millis())
+        };
+        let mut stocked = u64::try_from(wanted.keys().filter(own).count()).unwrap_or(u64::MAX);
+        let fresh = wanted.iter().filter(|(sku, _)| counter(sku).is_none() && !standing.settings.contains_key(**sku));
+        let receipts = fresh.map(|(sku, units)| async {
+            let op = op(sku);
+            let movement = Movement::opening(&op, i64::from(*units), FINGERPRINT);
+            self.stock.receive(&CounterKey::main((*sku).clone()), &movement, self.platform.clock().now()).await
         });
         let moved: Vec<_> = stream::iter(receipts.collect::<Vec<_>>()).buffer_unordered(AT_ONCE).collect().await;
-        let mut stocked = 0;
         for moved in moved {
             if let Moved::Yes(_) = moved? {
                 stocked += 1;

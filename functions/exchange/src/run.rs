@@ -87,7 +87,7 @@ impl Bytes<'_> {
                 Some(piece) => piece,
                 None if self.raw < self.import.bytes_total => {
                     let length = PIECE.min(self.import.bytes_total - self.raw);
-                    let piece = self.files.piece(&self.import.id, self.raw, length).await?;
+                    let piece = self.files.piece(self.import, self.raw, length).await?;
                     self.raw += length;
                     self.inflated.push(&piece);
                     continue;
@@ -149,7 +149,7 @@ impl Worker<'_> {
         let manner = import.manner().map_err(whole)?;
         let first = match import.bytes_total {
             0 => Vec::new(),
-            total => self.files.piece(&import.id, 0, total.min(number(KNOWN_BY))).await?,
+            total => self.files.piece(import, 0, total.min(number(KNOWN_BY))).await?,
         };
         let file = id::fingerprint(&[&first, &import.bytes_total.to_be_bytes()]);
         let from = import.place;
@@ -204,7 +204,7 @@ impl Worker<'_> {
     ) -> Result<(), Stop> {
         let last = batch.last().map(|entry| Place { byte: entry.end, line: entry.next_line });
         let place = last.unwrap_or(import.place);
-        let (counts, rejected) = self.intake.take(file, std::mem::take(batch)).await?;
+        let (counts, rejected) = self.intake.take(file, import.created_at, std::mem::take(batch)).await?;
         if counts == Counts::default() && status == Status::Running {
             return Ok(());
         }

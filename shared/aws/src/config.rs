@@ -112,7 +112,8 @@ pub struct Config {
     pub attempts: AttemptLimits,
     /// The bucket of files that come in and go out.
     pub files: String,
-    /// Where others reach that bucket, when it is not in S3 itself: addresses that are handed out begin with it.
+    /// Where others reach that bucket, when it is not in S3 itself: addresses that are handed out begin with it. It ends
+    /// with a slash, or the SDK would glue the bucket's name to it.
     pub files_url: Option<String>,
     /// The function's own name.
     pub function: String,

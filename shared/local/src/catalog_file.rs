@@ -69,13 +69,14 @@ pub enum Source {
 /// Puts the products of files into a shop.
 pub struct Importer {
     intake: Intake,
+    platform: Platform,
     map: Option<FieldMap>,
 }
 
 impl Importer {
     /// An importer with the rights of the platform, and a map where the rows are not our own form.
     pub fn new(platform: &Platform, map: Option<FieldMap>) -> Result<Self, FileError> {
-        Ok(Self { intake: Intake::connect(platform)?, map })
+        Ok(Self { intake: Intake::connect(platform)?, platform: platform.clone(), map })
     }
 
     /// Reads the map in a file.
@@ -139,7 +140,10 @@ impl Importer {
     }
 
     async fn put(&self, file: &str, batch: &mut Vec<Entry>, report: &mut Report) -> Result<(), FileError> {
-        let (counts, rejected) = self.intake.take(file, std::mem::take(batch)).await.map_err(FileError::Shop)?;
+        // Nobody kills this run and reads its report: whatever stood before is told as it stands.
+        let since = self.platform.clock().now();
+        let taken = self.intake.take(file, since, std::mem::take(batch)).await;
+        let (counts, rejected) = taken.map_err(FileError::Shop)?;
         report.counts = report.counts.plus(counts);
         report.complaints.extend(rejected);
         report.complaints.truncate(COMPLAINTS);

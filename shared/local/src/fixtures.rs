@@ -138,7 +138,7 @@ async fn transfers(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
             "bytes_total": bytes_total, "bytes_done": 0, "place": { "byte": 0, "line": 1 }, "counts": Counts::default(),
             "turn": 1, "rev": 1, "actor": "usr_GoldenStaff", "created_at": now, "updated_at": now,
         }))?;
-        files.put(&import.id, row.as_bytes().to_vec()).await?;
+        files.put(&import, row.as_bytes().to_vec()).await?;
         fresh(begin.begin(&import).await?.is_none())?;
     }
     for (id, status) in [("exp_GoldenRun001", Progress::Running), ("exp_GoldenDone01", Progress::Done)] {

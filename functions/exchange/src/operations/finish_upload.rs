@@ -29,7 +29,7 @@ async fn handle(call: Call<IdPath>, (jobs, files): (MoveImport, ReadImport)) -> 
     if import.status != Status::Waiting {
         return Ok(Reply::accepted(&ImportView::from(&import), &location));
     }
-    let bytes_total = files.size(&id).await?;
+    let bytes_total = files.size(&import).await?;
     let bytes_total = bytes_total.ok_or_else(|| {
         Problem::new(code::FILE_MISSING, "put the file at the address that start-import gave, then call this again")
     })?;

@@ -79,7 +79,7 @@ async fn handle(call: Call<Nothing, Query>, (jobs, files): (BeginTransfer, PutIm
     };
     // The file first: the record is what sets the worker off. A file without a record goes by itself.
     if !body.is_empty() {
-        files.put(&import.id, body.to_vec()).await?;
+        files.put(&import, body.to_vec()).await?;
     }
     let import = match jobs.begin(&import).await? {
         None => import,
@@ -92,7 +92,7 @@ async fn handle(call: Call<Nothing, Query>, (jobs, files): (BeginTransfer, PutIm
     let location = format!("/v1/admin/imports/{}", import.id);
     let mut view = ImportView::from(&import);
     if import.status == Status::Waiting {
-        let url = files.address(&import.id).await?;
+        let url = files.address(&import).await?;
         let then = format!("{location}/uploaded");
         view.upload = Some(Upload { method: "PUT", url, expires_at: now.after(ADDRESS_LIFE), then });
     }

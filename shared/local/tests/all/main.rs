@@ -7,6 +7,7 @@ mod costs;
 mod generated;
 mod golden_events;
 mod idempotency;
+mod imports;
 mod money;
 mod physics;
 mod promotions;
