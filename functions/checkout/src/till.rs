@@ -11,7 +11,7 @@ use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
 use kernel::counter::Outcome as Moved;
 use kernel::problem::code;
-use kernel::{Money, OrderId, Problem, Timestamp};
+use kernel::{OrderId, Problem, Timestamp};
 use lambda::{Alarm, Cx};
 use orders::funds::Funds;
 use orders::order::OrderEvent;
@@ -95,7 +95,8 @@ fn without_provider(outcome: Outcome) -> Answer {
 }
 
 /// Where a payment stands after an answer, with its token dropped once it is of no more use.
-fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
+fn payment_after(order: &Order, answer: &Answer) -> Payment {
+    let before = &order.payment;
     let id = Some(answer.intent.clone()).filter(|id| !id.is_empty());
     let mut payment = Payment {
         status: PaymentStatus::Canceled,
@@ -110,7 +111,7 @@ fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
     match &answer.outcome {
         Outcome::Succeeded => {
             payment.status = PaymentStatus::Succeeded;
-            payment.funds = Some(Funds::of(total.amount));
+            payment.funds = Some(Funds::of(order.totals.total.amount));
         }
         Outcome::Authorized => payment.status = PaymentStatus::Authorized,
         Outcome::Declined { code } => {
@@ -174,7 +175,7 @@ impl Till {
     /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, webhook, retry
     /// worker, reconciler and timer all come here, in any order and any number. Whoever comes second changes nothing.
     pub async fn settle(&self, order: &Order, answer: &Answer, cx: &Cx) -> Result<Standing, Problem> {
-        let payment = payment_after(&order.payment, order.charged(), answer);
+        let payment = payment_after(order, answer);
         let decided = match &answer.outcome {
             Outcome::Succeeded | Outcome::Authorized => {
                 self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
@@ -200,6 +201,10 @@ impl Till {
                 self.decide.decide(&order.id, Decision::Expire, &payment, event(cx, "expired", None)).await?
             }
         };
+        if matches!(&decided, Decided::Before(Record::Order(stands)) if stands.status == Status::Pending) {
+            // The money is set aside, and somebody has begun to call the payment off: what the provider says to that decides.
+            return Box::pin(self.end(&order.id, cx)).await;
+        }
         self.standing(order, decided, answer, cx).await
     }
 
@@ -214,7 +219,7 @@ impl Till {
     /// Calls a pending order off for a reason that is not the payment's; nothing was asked of the provider for it.
     pub async fn cancel(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
         let nothing = without_provider(Outcome::Canceled);
-        let payment = payment_after(&order.payment, order.charged(), &nothing);
+        let payment = payment_after(order, &nothing);
         let event = event(cx, "cancelled", Some(reason.to_owned()));
         let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?;
         self.standing(order, decided, &nothing, cx).await
@@ -237,11 +242,18 @@ impl Till {
         if order.charged().amount == 0 {
             return self.settle(&order, &without_provider(Outcome::Canceled), cx).await;
         }
+        if order.payment.capture_later && !order.calling_off {
+            match self.decide.call_off(&order.id, cx.now()).await? {
+                Decided::Now(_) => {}
+                Decided::Before(record) => return Ok(record),
+                Decided::Missing => return Ok(Record::Tombstone),
+            }
+        }
         let answer = self.payments.cancel(&intent_of(&order)).await.map_err(|error| {
             let detail = "the order stays as it is until the provider answers";
             Problem::new(code::PROVIDER_UNAVAILABLE, detail).because(error).retry_after(5)
         })?;
-        if answer.outcome == Outcome::Processing {
+        if matches!(answer.outcome, Outcome::Processing | Outcome::Authorized) {
             let detail = "the bank has not decided yet; the order stays as it is until then";
             return Err(Problem::new(code::PROVIDER_UNAVAILABLE, detail).retry_after(60));
         }
