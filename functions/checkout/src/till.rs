@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use aws::{Capability, ConfigError, DataError, Grant, Platform};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
 use kernel::counter::Outcome as Moved;
@@ -22,6 +22,8 @@ use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, Provid
 use promotions::UseKey;
 use promotions::table::SettleUses;
 
+use crate::velocity::Refusals;
+
 /// Money that came for a dead order went back by itself; people should know.
 pub const ALARM: Alarm = Alarm { metric: "UnmatchedPayments", threshold: 1, period_s: 60, periods: 1 };
 
@@ -34,12 +36,13 @@ pub struct Till {
     holds: SettleHolds,
     uses: SettleUses,
     payments: Payments,
+    refusals: Refusals,
 }
 
 impl Capability for Till {
     fn grants() -> Vec<Grant> {
         let record = [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants()].concat();
-        [record, SettleHolds::grants(), SettleUses::grants(), Payments::grants()].concat()
+        [record, SettleHolds::grants(), SettleUses::grants(), Payments::grants(), Refusals::grants()].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -50,6 +53,7 @@ impl Capability for Till {
             holds: SettleHolds::connect(platform)?,
             uses: SettleUses::connect(platform)?,
             payments: Payments::connect(platform)?,
+            refusals: Refusals::connect(platform)?,
         })
     }
 }
@@ -182,7 +186,8 @@ impl Till {
             }
             Outcome::Declined { code } => {
                 let event = event(cx, "payment_declined", Some(code.clone()));
-                self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?
+                let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event);
+                join(decided, self.refusals.count(order, code, cx)).await.0?
             }
             Outcome::RequiresAction { .. } if order.payment.status == PaymentStatus::RequiresAction => {
                 return Ok(Record::Order(Box::new(order.clone())));

@@ -613,10 +613,7 @@ impl Desk {
         }
         let limit = self.payment_timeout.min(cx.remaining().saturating_sub(AFTER_PAYMENT));
         let standing = match self.till.charge(&order, limit, cx).await {
-            Asked::Known(answer) => {
-                let refused = self.velocity.answered(&order, &answer.outcome, cx);
-                join(self.till.settle(&order, &answer, cx), refused).await.0?
-            }
+            Asked::Known(answer) => self.till.settle(&order, &answer, cx).await?,
             Asked::Unknown(reason) => self.till.note_unknown(&order, &reason, cx).await?,
         };
         self.answer(standing, cx).await
