@@ -141,7 +141,7 @@ impl Reader {
     }
 
     /// The next entry, once it is complete.
-    pub fn next(&mut self) -> Option<Entry> {
+    pub fn entry(&mut self) -> Option<Entry> {
         self.ready.pop_front()
     }
 }
@@ -261,10 +261,10 @@ mod tests {
                 return found;
             }
             at = reader.skip_to().map_or(to, |byte| usize::try_from(byte).unwrap());
-            found.extend(std::iter::from_fn(|| reader.next()));
+            found.extend(std::iter::from_fn(|| reader.entry()));
         }
         let read = reader.push(&[], true);
-        found.extend(std::iter::from_fn(|| reader.next()));
+        found.extend(std::iter::from_fn(|| reader.entry()));
         drop(read);
         found
     }

@@ -83,7 +83,7 @@ impl Bytes<'_> {
             let damaged = |error: std::io::Error| {
                 Stop::File(Rejected::whole(0, format!("the compressed file is damaged or cut off: {error}")))
             };
-            let piece = match self.inflated.next().map_err(damaged)? {
+            let piece = match self.inflated.piece().map_err(damaged)? {
                 Some(piece) => piece,
                 None if self.raw < self.import.bytes_total => {
                     let length = PIECE.min(self.import.bytes_total - self.raw);
@@ -172,7 +172,7 @@ impl Worker<'_> {
             let ended = piece.is_none();
             let (start, piece) = piece.unwrap_or_default();
             let read = push(&mut reader, &mut bytes, start, &piece, ended);
-            while let Some(entry) = reader.next() {
+            while let Some(entry) = reader.entry() {
                 batch.push(entry);
                 if batch.len() >= BATCH {
                     let over = self.cx.now().since(began) > TURN || self.cx.remaining() < MARGIN;

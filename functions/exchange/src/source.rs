@@ -58,7 +58,7 @@ impl Inflated {
     /// # Errors
     ///
     /// When the compressed bytes are damaged.
-    pub fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+    pub fn piece(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         while !self.raw.is_empty() {
             let take = self.raw.len().min(PIECE);
             let piece: Vec<u8> = self.raw.drain(..take).collect();
@@ -101,7 +101,7 @@ mod tests {
         let (mut inflated, mut all) = (Inflated::new(), Vec::new());
         for piece in bytes.chunks(piece) {
             inflated.push(piece);
-            while let Some(out) = inflated.next()? {
+            while let Some(out) = inflated.piece()? {
                 assert!(out.len() <= 1100 * PIECE);
                 all.extend(out);
             }

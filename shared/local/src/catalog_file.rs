@@ -104,7 +104,7 @@ impl Importer {
         loop {
             let read = bytes.read(&mut buffer).map_err(wrong)?;
             inflated.push(&buffer[..read]);
-            while let Some(piece) = inflated.next().map_err(wrong)? {
+            while let Some(piece) = inflated.piece().map_err(wrong)? {
                 reader.push(&piece, false)?;
                 self.take(&known_by, &mut reader, &mut batch, &mut report, &mut progress).await?;
             }
@@ -126,7 +126,7 @@ impl Importer {
         report: &mut Report,
         progress: &mut impl FnMut(&Report),
     ) -> Result<(), FileError> {
-        while let Some(entry) = reader.next() {
+        while let Some(entry) = reader.entry() {
             batch.push(entry);
             if batch.len() >= BATCH {
                 let before = report.counts.rows / 1000;
