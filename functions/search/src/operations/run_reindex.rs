@@ -58,13 +58,19 @@ async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     if reindex.status == Status::Done {
         return Ok(());
     }
-    match engine.begin(&asked.generation).await {
-        Ok(()) => {}
+    let health = match engine.health().await {
+        Ok(health) => health,
         Err(SearchError::Off) => return Ok(()),
         Err(error) => return Err(Fault::soon(error)),
+    };
+    let taken_over = health.live.as_ref() == Some(&asked.generation);
+    if !taken_over && health.building.as_ref() != Some(&asked.generation) {
+        // It is to be made, also when it was half full and the engine lost it.
+        engine.begin(&asked.generation).await.map_err(Fault::soon)?;
+        (reindex.position, reindex.products) = (None, 0);
     }
     loop {
-        let more = fill(&mut reindex, &cx, &with).await?;
+        let more = !taken_over && fill(&mut reindex, &cx, &with).await?;
         if !more {
             engine.finish(&asked.generation).await.map_err(Fault::soon)?;
             (reindex.status, reindex.finished_at) = (Status::Done, Some(cx.now()));
