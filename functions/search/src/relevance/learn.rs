@@ -6,11 +6,11 @@ use std::hash::{Hash, Hasher};
 
 use catalog::Attribute;
 
-use super::lexicon::{Kind, Lexicon};
-use super::phrase::{Run, head, runs, singular, without_brand};
+use super::lexicon::{Kind, Lexicon, singulars};
+use super::phrase::{Run, head, is_lower, runs, singular, without_brand};
 use super::retail::RETAIL;
 use crate::document::Document;
-use crate::words::words;
+use crate::words::{each_word, words};
 
 /// The most words, and the most pairs of words, that are counted at one time: about 100 MB. Beyond it the rarest are forgotten.
 const COUNTED: usize = 400_000;
@@ -40,6 +40,8 @@ struct Seen {
     brand: u32,
     /// In the path of its categories.
     category: u32,
+    /// Last in the name of its category.
+    leaf: u32,
     /// Last in an attribute that says what type of thing it is.
     types: u32,
     /// How often it is written with a small letter first.
@@ -75,6 +77,10 @@ impl Learner {
         }
         for word in document.category.as_str().split(['/', '-']).filter(|word| !brand.iter().any(|b| b == word)) {
             self.word(&singular(word)).category += 1;
+        }
+        let leaf = document.category.as_str().rsplit(['/', '-']).next().unwrap_or_default();
+        if !brand.iter().any(|word| word == leaf) {
+            self.word(&singular(leaf)).leaf += 1;
         }
         for run in types(document) {
             if let Some(last) = run.words.last() {
@@ -123,8 +129,8 @@ impl Learner {
     fn see_texts(&mut self, document: &Document, brand: &[String]) {
         let description = head(&document.description);
         for text in [document.name.as_str(), description] {
-            crate::words::each_word(text, |word, from, _| {
-                let lower = text.get(from..).is_some_and(|rest| rest.starts_with(char::is_lowercase));
+            each_word(text, |word, from, to| {
+                let lower = is_lower(text.get(from..to).unwrap_or_default());
                 let seen = self.word(&singular(word));
                 seen.written = seen.written.saturating_add(1);
                 seen.lower = seen.lower.saturating_add(u32::from(lower));
@@ -179,6 +185,9 @@ impl Learner {
     /// Whether half of the things of a kind go with other things: they say what they are for, or another kind of thing
     /// stands before the word, as in `camera bag`.
     fn is_accessory(&self, kind: &str, kinds: &BTreeMap<String, Kind>) -> bool {
+        if RETAIL.is("goes-with", kind) {
+            return true;
+        }
         let Some(seen) = self.seen.get(kind) else { return false };
         let other = |first: &str| {
             let things = self.seen.get(first).map_or(0, |seen| seen.ends);
@@ -200,10 +209,11 @@ fn goes_with(document: &Document) -> bool {
     let says = |word: &String| {
         matches!(word.as_str(), "for" | "compatible" | "replaces" | "fits" | "fur" | "pour" | "para" | "per")
     };
-    let fact = |name: &String| {
-        let name = words(name);
-        let with = name.first().is_some_and(|word| word == "compatible") && !name.iter().any(|word| word == "operating");
-        with || name.last().is_some_and(|word| word == "compatibility")
+    let thing = |word: &str| matches!(word, "brand" | "device" | "model" | "product" | "printer" | "phone" | "vehicle");
+    let fact = |name: &String| match singulars(&words(name)).as_slice() {
+        [with] => with == "compatibility",
+        [what, with] => (with == "compatibility" && thing(what)) || (what == "compatible" && thing(with)),
+        _ => false,
     };
     words(&document.name).iter().any(says) || document.attributes.0.keys().any(fact)
 }
@@ -226,7 +236,7 @@ pub(super) fn types(document: &Document) -> impl Iterator<Item = Run> {
 
 /// Whether a word names a kind of thing: names of several brands end with it, and it is written as a word and not as a name.
 fn is_kind(word: &str, seen: &Seen) -> bool {
-    if RETAIL.is("acronym", word) {
+    if RETAIL.is("acronym", word) || RETAIL.is("goes-with", word) {
         return seen.names > 0;
     }
     let filler = RETAIL.is("filler", word) && !RETAIL.is("light", word);
@@ -234,7 +244,13 @@ fn is_kind(word: &str, seen: &Seen) -> bool {
     if word.chars().count() < 3 || filler || !RETAIL.may_name(word) || part(seen.brand, seen.names, 30) {
         return false;
     }
+    if word.chars().count() > 5 && word.ends_with("ed") {
+        return false;
+    }
     let categorised = seen.category >= 3;
+    if seen.leaf >= 3 && seen.brands.len() >= 2 && part(seen.lower, seen.written, 20) {
+        return part(seen.ends, seen.names, 2);
+    }
     if seen.ends < 2 || seen.brands.len() < 2 {
         return categorised && seen.ends > 0;
     }

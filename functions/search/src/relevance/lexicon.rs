@@ -9,11 +9,14 @@ use super::phrase::{runs, singular, without_brand};
 use super::retail::RETAIL;
 use crate::document::Document;
 use crate::entry::Signals;
+use crate::words::words;
 
 /// The form that this code reads and writes; a lexicon of another form must be learned anew.
 const FORM: u32 = 1;
 /// What is said of a kind: so many words of a phrase count, `mobile phone case`.
 pub(super) const KIND_WORDS: usize = 3;
+/// The most words behind a `for` that are indexed.
+const FOR_WORDS: usize = 6;
 /// The most kinds that are found for one product.
 const KINDS_OF_ONE: usize = 3;
 
@@ -164,8 +167,6 @@ impl Lexicon {
         let goes_with = name.len() > ahead.len();
         let mut found: Vec<&[String]> = self.strongest(&ahead).into_iter().collect();
         let types: Vec<Vec<String>> = types(document).map(|run| run.words).collect();
-        let leaf = document.category.as_str().rsplit('/').next().unwrap_or_default();
-        let leaf: Vec<Vec<String>> = runs(&leaf.replace('-', " ")).into_iter().map(|run| run.words).collect();
         for words in &types {
             if let Some((kind, true)) = self.thing(words)
                 && !found.iter().flat_map(|found| found.iter()).any(|word| Some(word) == kind.last())
@@ -173,16 +174,29 @@ impl Lexicon {
                 found.push(kind);
             }
         }
-        if found.is_empty() {
-            found.extend(leaf.iter().filter_map(|words| self.thing(words)).filter(|(_, sure)| *sure).map(|(kind, _)| kind));
-        }
+        let leaf = if found.is_empty() { self.category(document) } else { Vec::new() };
+        found.extend(leaf.iter().map(Vec::as_slice));
         found.truncate(KINDS_OF_ONE);
         let accessory = found.first().is_some_and(|kind| kind.last().is_some_and(|word| self.is_accessory(word)));
-        let mut kinds: Vec<String> = found.iter().flat_map(|kind| endings(kind)).collect();
+        let mut kinds: Vec<String> = found.iter().flat_map(|kind| kind_words(kind)).collect();
+        kinds.extend(for_words(document));
         kinds.sort();
         kinds.dedup();
         let names = found.iter().map(|kind| self.usual(kind)).collect();
         Signals { kinds, names, accessory: accessory || (goes_with && says_for(document)) }
+    }
+
+    /// What the category says a product is: `cell-phone-cases-clips` has cases and clips, each with what stands before the
+    /// first of them.
+    fn category(&self, document: &Document) -> Vec<Vec<String>> {
+        let leaf = words(document.category.as_str().rsplit('/').next().unwrap_or_default());
+        let key = singulars(&leaf);
+        let many = |at: &usize| key.get(*at) != leaf.get(*at) && key.get(*at).is_some_and(|word| self.is_kind(word));
+        let things: Vec<usize> = (0..leaf.len()).filter(many).collect();
+        let before = things.first().copied().unwrap_or_default();
+        let ahead = key.get(before.saturating_sub(KIND_WORDS - 1)..before).unwrap_or_default();
+        let things = things.iter().filter_map(|at| key.get(*at));
+        things.map(|word| ahead.iter().chain([word]).cloned().collect()).collect()
     }
 
     /// Of the runs of a name the one that most surely names the thing, if any does.
@@ -230,9 +244,39 @@ pub(super) fn endings<W: AsRef<str>>(words: &[W]) -> Vec<String> {
     (from..words.len()).rev().map(joined).collect()
 }
 
+/// What a phrase is indexed as: its endings, and where it ends with a word that adds little those without it: a tablet PC is
+/// a tablet as well.
+fn kind_words(kind: &[String]) -> Vec<String> {
+    let mut all = endings(kind);
+    if let Some((last, before)) = kind.split_last()
+        && RETAIL.is("light", last)
+        && before.last().is_some_and(|word| RETAIL.may_name(word) && !RETAIL.is("filler", word))
+    {
+        all.extend(endings(before));
+    }
+    all
+}
+
+/// How a word that stands behind a `for` is indexed among the kinds.
+pub(super) fn behind_for(word: &str) -> String {
+    format!("for{word}")
+}
+
+/// The words behind the first `for` of a name: what the thing goes with.
+fn for_words(document: &Document) -> Vec<String> {
+    let name = words(&document.name);
+    let behind = name.iter().position(|word| is_for(word)).and_then(|at| name.get(at + 1..)).unwrap_or_default();
+    behind.iter().take(FOR_WORDS).map(|word| behind_for(&singular(word))).collect()
+}
+
+fn is_for(word: &str) -> bool {
+    matches!(word, "for" | "compatible" | "replaces" | "fits" | "fur" | "pour" | "para")
+}
+
 fn says_for(document: &Document) -> bool {
-    let words = crate::words::words(&document.name);
-    words.iter().any(|word| matches!(word.as_str(), "for" | "compatible" | "replaces" | "fits" | "fur" | "pour" | "para"))
+    words(&document.name)
+        .iter()
+        .any(|word| matches!(word.as_str(), "for" | "compatible" | "replaces" | "fits" | "fur" | "pour" | "para"))
 }
 
 /// Which of 26 letters a word has; other characters share the last bits.

@@ -9,6 +9,8 @@ mod lexicon;
 mod phrase;
 mod plan;
 mod retail;
+#[cfg(test)]
+mod tests;
 
 pub use learn::Learner;
 pub use lexicon::{Lexicon, LexiconError};

@@ -15,15 +15,51 @@ pub(super) struct Run {
     pub behind_for: bool,
 }
 
-/// An English plural without its ending; other words as they are. Rough (`lens` becomes `len`), and the same everywhere.
+/// English plurals that no ending tells, and words that only look like one.
+const IRREGULAR: [(&str, &str); 24] = [
+    ("calves", "calf"),
+    ("canvas", "canvas"),
+    ("children", "child"),
+    ("feet", "foot"),
+    ("gas", "gas"),
+    ("halves", "half"),
+    ("knives", "knife"),
+    ("leaves", "leaf"),
+    ("lens", "lens"),
+    ("loaves", "loaf"),
+    ("men", "man"),
+    ("mice", "mouse"),
+    ("news", "news"),
+    ("scarves", "scarf"),
+    ("selves", "self"),
+    ("series", "series"),
+    ("shelves", "shelf"),
+    ("species", "species"),
+    ("teeth", "tooth"),
+    ("thieves", "thief"),
+    ("wives", "wife"),
+    ("wolves", "wolf"),
+    ("women", "woman"),
+    ("atlas", "atlas"),
+];
+
+/// The singular of a plural that no ending tells: `mice`.
+pub(super) fn irregular(word: &str) -> Option<&'static str> {
+    IRREGULAR.iter().find(|(many, one)| *many == word && many != one).map(|(_, one)| *one)
+}
+
+/// An English plural without its ending; other words as they are. Rough, and the same everywhere.
 pub(super) fn singular(word: &str) -> String {
+    if let Some((_, one)) = IRREGULAR.iter().find(|(many, _)| *many == word) {
+        return (*one).to_owned();
+    }
     let kept = |cut: usize| word.get(..word.len() - cut).unwrap_or(word);
     let ends = |endings: &[&str]| endings.iter().any(|ending| word.ends_with(ending));
     if word.len() <= 3 || ends(&["ss", "us", "is"]) || !word.is_ascii() {
         word.to_owned()
     } else if word.len() > 4 && word.ends_with("ies") {
         format!("{}y", kept(3))
-    } else if ends(&["sses", "ches", "shes", "xes"]) {
+    } else if ends(&["sses", "nses", "ches", "shes", "xes"]) {
         kept(2).to_owned()
     } else if word.ends_with('s') {
         kept(1).to_owned()
@@ -60,12 +96,20 @@ pub(super) fn runs(text: &str) -> Vec<Run> {
     let mut end = 0;
     each_word(text, |word, from, to| {
         let gap = text.get(end..from).unwrap_or_default();
-        let lower = text.get(from..).and_then(|rest| rest.chars().next()).is_some_and(char::is_lowercase);
+        let lower = is_lower(text.get(from..to).unwrap_or_default());
+        if gap == "-" && word.starts_with(|c: char| c.is_ascii_digit()) {
+            reader.code();
+        }
         reader.word(word, lower, end > 0 && parts(gap));
         end = to;
     });
     reader.flush();
     reader.runs
+}
+
+/// Whether a word is written small, as words are and names are not: `case`, not `Case` and not `iPhone`.
+pub(super) fn is_lower(written: &str) -> bool {
+    !written.is_empty() && !written.contains(char::is_uppercase)
 }
 
 #[derive(Default)]
@@ -82,6 +126,13 @@ impl Reader {
         self.lower = false;
         if !self.words.is_empty() {
             self.runs.push(Run { words: std::mem::take(&mut self.words), behind_for: self.behind_for });
+        }
+    }
+
+    /// The last word was the beginning of a code, as in `LP-1016`.
+    fn code(&mut self) {
+        if !self.lower && self.words.last().is_some_and(|word| word.len() <= 4) {
+            self.words.pop();
         }
     }
 
@@ -125,10 +176,15 @@ mod tests {
 
     #[test]
     fn plurals_lose_their_ending() {
-        for (many, one) in [("cases", "case"), ("batteries", "battery"), ("watches", "watch"), ("glass", "glass")] {
+        for (many, one) in [("cases", "case"), ("batteries", "battery"), ("watches", "watch"), ("knives", "knife")] {
             assert_eq!(singular(many), one);
         }
-        assert_eq!([singular("bus"), singular("größes"), singular("")], ["bus", "größes", ""]);
+        assert_eq!(
+            [singular("bus"), singular("glass"), singular("größes"), singular("")],
+            ["bus", "glass", "größes", ""]
+        );
+        assert_eq!([singular("lens"), singular("lenses")], ["lens", "lens"]);
+        assert_eq!([irregular("mice"), irregular("lens"), irregular("cups")], [Some("mouse"), None, None]);
     }
 
     #[test]
@@ -142,11 +198,16 @@ mod tests {
             [("case".to_owned(), false), ("apple iphone".to_owned(), true), ("blue".to_owned(), true)]
         );
         assert_eq!(read("camera/camcorder battery"), [("camera camcorder battery".to_owned(), false)]);
-        assert_eq!(read("Cotton Shirt – Navy, 2 pieces"), [
-            ("cotton shirt".to_owned(), false),
-            ("navy".to_owned(), false)
-        ]);
+        assert_eq!(
+            read("Cotton Shirt – Navy, 2 pieces"),
+            [("cotton shirt".to_owned(), false), ("navy".to_owned(), false)]
+        );
         assert_eq!(read(""), []);
+    }
+
+    #[test]
+    fn what_begins_a_code_is_no_word() {
+        assert_eq!(read("Lens Case LP-1016 Grey"), [("lens case".to_owned(), false), ("grey".to_owned(), false)]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From what a shopper wrote to what an engine is asked for.
 
-use super::lexicon::{KIND_WORDS, Lexicon, endings, singulars};
+use super::lexicon::{KIND_WORDS, Lexicon, behind_for, endings, singulars};
+use super::phrase::{irregular, singular};
 use super::retail::RETAIL;
 use crate::clause::{Clause, Field};
 use crate::words::words;
@@ -45,26 +46,29 @@ pub struct Weights {
     pub kind_phrase: u32,
     /// What is left of the score of an accessory when a thing is wanted.
     pub accessory: u32,
+    /// What is left of the score of what is only *for* what is wanted, when no kind of thing is named: `galaxy s7`.
+    pub goes_with: u32,
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
             fields: vec![
-                (Field::Name, 200),
+                (Field::Name, 180),
                 (Field::Brand, 200),
-                (Field::Attributes, 100),
+                (Field::Attributes, 130),
                 (Field::Category, 100),
                 (Field::Tags, 100),
                 (Field::Description, 80),
             ],
-            tie: 50,
-            same: 50,
+            tie: 60,
+            same: 30,
             same_kind: 70,
             corrected: 80,
-            kind: 100,
+            kind: 150,
             kind_phrase: 50,
-            accessory: 60,
+            accessory: 40,
+            goes_with: 50,
         }
     }
 }
@@ -145,10 +149,15 @@ impl Lexicon {
     fn unit(&self, own: &[String], key: &[String], weights: &Weights) -> Option<Unit> {
         let mut same: Vec<(Vec<String>, u32)> = Vec::new();
         let mut corrected = None;
+        if let [word] = own
+            && let Some(one) = irregular(word)
+        {
+            same.push((vec![one.to_owned()], 100));
+        }
         self.add_same(&key.join(" "), own.len(), weights, &mut same);
         let joined = key.concat();
-        if own.len() == 2 && self.frequency(&joined) >= 3 {
-            same.push((vec![joined.clone()], 100));
+        if own.len() == 2 && weights.same > 0 && self.frequency(&joined) >= 3 {
+            same.push((vec![joined.clone()], weights.same));
             self.add_same(&joined, 1, weights, &mut same);
         }
         if let [word] = own
@@ -157,7 +166,7 @@ impl Lexicon {
             && key.first().is_none_or(|key| self.frequency(key) == 0 && !self.is_kind(key))
         {
             if let Some((one, two)) = self.split(word) {
-                same.push((vec![one.to_owned(), two.to_owned()], 100));
+                same.push((vec![one.to_owned(), two.to_owned()], weights.corrected));
                 self.add_same(&singulars(&[one.to_owned(), two.to_owned()]).join(" "), 1, weights, &mut same);
             } else if let Some(near) = self.nearest(word) {
                 same.push((vec![near.to_owned()], weights.corrected));
@@ -196,10 +205,15 @@ impl Lexicon {
             true => must,
             false => Clause::Rather { must: Box::new(must), rather: vec![Clause::Best { of: rather, tie: 0 }] },
         };
-        if weights.accessory == 100 || with_for || thing.is_none_or(|word| self.is_accessory(word)) {
+        let (when, by) = match thing {
+            Some(word) if self.is_accessory(word) => return clause,
+            Some(_) => (Clause::Accessory, weights.accessory),
+            None => (goes_with(what), weights.goes_with),
+        };
+        if by == 100 || with_for {
             return clause;
         }
-        Clause::Scaled { clause: Box::new(clause), when: Box::new(Clause::Accessory), by: weights.accessory }
+        Clause::Scaled { clause: Box::new(clause), when: Box::new(when), by }
     }
 
     /// What kind of thing is wanted, in singular words, as the shopper put it and in words that mean the same; with how much
@@ -207,10 +221,9 @@ impl Lexicon {
     fn wanted(&self, what: &[Unit], weights: &Weights) -> Vec<(Vec<String>, u32)> {
         let Some((last, before)) = what.split_last() else { return Vec::new() };
         let before: Vec<String> = before.iter().flat_map(|unit| singulars(&unit.words)).collect();
-        let ways = std::iter::once((&last.words, 100)).chain(last.same.iter().map(|(words, weight)| {
-            let share = if *weight >= weights.corrected { 100 } else { weights.same_kind };
-            (words, share)
-        }));
+        let own = last.words.last().is_some_and(|word| self.is_kind(&singular(word)));
+        let same = if own { weights.same_kind } else { 100 };
+        let ways = std::iter::once((&last.words, 100)).chain(last.same.iter().map(|(words, _)| (words, same)));
         let phrases = ways.map(|(words, share)| {
             let phrase: Vec<String> = before.iter().cloned().chain(singulars(words)).collect();
             (phrase, share)
@@ -257,13 +270,22 @@ fn anywhere(word: &str, share: u32, weights: &Weights) -> Clause {
 
 /// Being a kind of thing, and being it by more words.
 fn kind(phrase: &[String], share: u32, weights: &Weights) -> Clause {
-    let weighed = endings(phrase).into_iter().zip(std::iter::once(weights.kind).chain(std::iter::repeat(weights.kind_phrase)));
+    let weighed =
+        endings(phrase).into_iter().zip(std::iter::once(weights.kind).chain(std::iter::repeat(weights.kind_phrase)));
     let of = weighed.map(|(word, weight)| Clause::Word {
         field: Field::Kind,
         word,
         weight: (weight.saturating_mul(share) / 100).max(1),
     });
     Clause::Some { of: of.collect(), least: 1 }
+}
+
+/// Being for what is wanted, by the name.
+fn goes_with(what: &[Unit]) -> Clause {
+    let words: Vec<String> = what.iter().flat_map(|unit| singulars(&unit.words)).collect();
+    let of: Vec<Clause> =
+        words.iter().map(|word| Clause::Word { field: Field::Kind, word: behind_for(word), weight: 100 }).collect();
+    Clause::Some { least: of.len(), of }
 }
 
 /// The query, or a part of it without spaces, as a SKU or a barcode.
