@@ -43,6 +43,12 @@ costs: ## what each flow costs at the database: writes docs/cost.md
 import: ## products into a shop over its API: FILE=… (MAP=…, URL=…, default the one that make run serves)
 	@test -n "$(FILE)" || { echo "which file? make import FILE=products.csv (Shopify's CSV or JSON lines, plain or gzip)"; exit 2; }
 	@$(OXCART) import --file "$(FILE)" $(if $(MAP),--map "$(MAP)") $(if $(URL),--url "$(URL)") $(ARGS)
+relevance: ## nDCG@10 of the embedded search beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
+	@test -n "$(CATALOG)" -a -n "$(JUDGMENTS)" || { echo "make relevance CATALOG=products.jsonl.gz JUDGMENTS=judgments.csv [MAP=map.toml]"; exit 2; }
+	@$(CARGO) run --quiet --locked --release -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
+
+bench-search: ## how quick the embedded search is: PRODUCTS=100000 made-up products, ten kinds of queries
+	@PRODUCTS=$(PRODUCTS) $(CARGO) run --quiet --locked --release -p embedded-search --example bench
 
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
@@ -112,4 +118,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
 	@.ci/run
 
-.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci relevance bench-search

@@ -8,6 +8,10 @@ use aws_credential_types::Credentials;
 
 /// The payment providers.
 const PAYMENTS: [&str; 2] = ["builtin", "stripe"];
+/// The search engines; `off` is none.
+const SEARCH: [&str; 3] = ["off", "embedded", "opensearch"];
+/// The languages that products are described in.
+const LANGUAGES: [&str; 2] = ["en", "de"];
 /// Stripe itself.
 const STRIPE_URL: &str = "https://api.stripe.com";
 
@@ -98,6 +102,10 @@ pub struct Config {
     pub staff_mail: String,
     /// The payment provider: `builtin` or `stripe`.
     pub payments: String,
+    /// The search engine: `opensearch`, `embedded` (in the local shop only), or `off`.
+    pub search: String,
+    /// The language that products are described in, by its ISO 639-1 code: `en` or `de`.
+    pub language: String,
     /// Where Stripe's API is, without a slash at the end.
     pub stripe_url: String,
     /// Whether money is only set aside when an order is placed, and taken when its goods are shipped.
@@ -165,6 +173,8 @@ impl Config {
             mail_from: need("OXCART_MAIL_FROM"),
             staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
+            search: some("OXCART_SEARCH").unwrap_or_else(|| "off".into()),
+            language: some("OXCART_LANGUAGE").unwrap_or_else(|| "en".into()),
             stripe_url: some("OXCART_STRIPE_URL").unwrap_or_else(|| STRIPE_URL.into()),
             capture_later: false,
             payment_timeout: Duration::from_secs(8),
@@ -218,6 +228,13 @@ impl Config {
             let known = PAYMENTS.map(|name| format!("`{name}`")).join(" and ");
             missing
                 .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has {known}", config.payments));
+        }
+        for (name, value, known) in
+            [("OXCART_SEARCH", &config.search, &SEARCH[..]), ("OXCART_LANGUAGE", &config.language, &LANGUAGES[..])]
+        {
+            if !known.contains(&value.as_str()) {
+                missing.push(format!("{name} must be one of {}, not `{value}`", known.join(", ")));
+            }
         }
         config.stripe_url.truncate(config.stripe_url.trim_end_matches('/').len());
         if !private(&config.stripe_url) {
