@@ -14,7 +14,10 @@ pub type Adapter = Arc<dyn SearchEngine>;
 
 /// The search engine of this stage (`OXCART_SEARCH`).
 #[derive(Clone)]
-pub struct Engine(Adapter);
+pub struct Engine {
+    adapter: Adapter,
+    off: bool,
+}
 
 impl Capability for Engine {
     fn grants() -> Vec<Grant> {
@@ -24,8 +27,8 @@ impl Capability for Engine {
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
         match platform.config().search.as_str() {
-            "off" => Ok(Self(Arc::new(Off))),
-            "embedded" => platform.adapter::<Adapter>().map(Self).ok_or_else(|| {
+            "off" => Ok(Self { adapter: Arc::new(Off), off: true }),
+            "embedded" => platform.adapter::<Adapter>().map(|adapter| Self { adapter, off: false }).ok_or_else(|| {
                 ConfigError::one("OXCART_SEARCH: the embedded engine is only in the local shop's own process")
             }),
             other => Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
@@ -33,11 +36,19 @@ impl Capability for Engine {
     }
 }
 
+impl Engine {
+    /// Whether this stage has no search: then nothing needs to be read for it.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.off
+    }
+}
+
 impl std::ops::Deref for Engine {
     type Target = dyn SearchEngine;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.adapter
     }
 }
 
