@@ -1,11 +1,7 @@
 //! What was learned of a catalogue, and what it says of a product and of a word.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
 
-use flate2::Compression;
-use flate2::read::ZlibDecoder;
-use flate2::write::ZlibEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::learn::{Learner, types};
@@ -17,8 +13,6 @@ use crate::words::words;
 
 /// The form that this code reads and writes; a lexicon of another form must be learned anew.
 const FORM: u32 = 1;
-/// The most that a lexicon is unpacked, in bytes; the limits of learning keep it far below.
-const LARGEST: u64 = 4 << 20;
 /// What is said of a kind: so many words of a phrase count, `mobile phone case`.
 pub(super) const KIND_WORDS: usize = 3;
 /// The most words behind a `for` that are indexed.
@@ -55,9 +49,6 @@ pub enum LexiconError {
     /// It is not a lexicon.
     #[error("not a lexicon: {0}")]
     Damaged(#[from] serde_json::Error),
-    /// It is not packed as one.
-    #[error("not a lexicon: {0}")]
-    Packing(#[from] std::io::Error),
     /// It was written by another version.
     #[error("a lexicon of form {0} must be learned anew")]
     Form(u32),
@@ -95,24 +86,20 @@ impl Lexicon {
         self
     }
 
-    /// Its compact form: JSON, deflated.
+    /// As bytes, which are worth packing: JSON.
     ///
     /// # Errors
-    /// None that a lexicon can give: its keys are text, and memory takes all that is written.
+    /// None that a lexicon can give: its keys are text.
     pub fn to_bytes(&self) -> Result<Vec<u8>, LexiconError> {
-        let mut packed = ZlibEncoder::new(Vec::new(), Compression::best());
-        packed.write_all(&serde_json::to_vec(self)?)?;
-        Ok(packed.finish()?)
+        Ok(serde_json::to_vec(self)?)
     }
 
-    /// From its compact form.
+    /// From its bytes.
     ///
     /// # Errors
     /// Damaged bytes, or the form of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LexiconError> {
-        let mut text = Vec::new();
-        ZlibDecoder::new(bytes).take(LARGEST).read_to_end(&mut text)?;
-        let lexicon: Self = serde_json::from_slice(&text)?;
+        let lexicon: Self = serde_json::from_slice(bytes)?;
         if lexicon.form == FORM { Ok(lexicon.ready()) } else { Err(LexiconError::Form(lexicon.form)) }
     }
 
