@@ -1,6 +1,8 @@
 //! How good the embedded engine's answers are: nDCG@10 over judged queries, beside plain BM25 on the name.
 //!
-//! `cargo run --release -p embedded-search --example relevance -- CATALOG JUDGMENTS MAP`
+//! `cargo run --release -p embedded-search --example relevance -- CATALOG JUDGMENTS MAP [ablation]`
+//!
+//! With `ablation` it also says what is lost without each means, and by what queries differ.
 //!
 //! The catalogue is JSON lines, plain or gzip; the map says which of its fields feed which of ours; judgments are lines of
 //! `query,product_id,rating` with ratings from 0 to 3. A product that was not rated counts 0; the gain of a rating is
@@ -23,7 +25,7 @@ use embedded_search::{Embedded, Language};
 use exchange::FieldMap;
 use exchange::row::Row;
 use kernel::{Currency, ProductId, Slug, Timestamp};
-use search::relevance::Lexicon;
+use search::relevance::{Lexicon, Weights};
 use search::words::words;
 use search::{Clause, Document, Entry, Field, Query, SearchEngine, Target, Write};
 use serde_json::Value;
@@ -77,7 +79,7 @@ fn dcg(ratings: impl IntoIterator<Item = u32>) -> f64 {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [catalogue, judgments, map] = &arguments[..] else { return Err("CATALOG JUDGMENTS MAP".into()) };
+    let [catalogue, judgments, map, more @ ..] = &arguments[..] else { return Err("CATALOG JUDGMENTS MAP".into()) };
     let products = read(catalogue, map)?;
     let began = Instant::now();
     let lexicon = Lexicon::learn(products.iter().map(|(_, document)| document));
@@ -99,43 +101,107 @@ async fn main() -> Result<(), Failure> {
         began.elapsed().as_millis()
     );
     let queries = judged(judgments)?;
-    let (mut ours, mut plain, mut best) = (0.0, 0.0, 0.0);
-    for (query, ratings) in &queries {
-        let mut ideal: Vec<u32> = ratings.values().copied().collect();
-        ideal.sort_unstable_by(|a, b| b.cmp(a));
-        let ideal = dcg(ideal);
-        let plan = lexicon.plan(query);
-        let any = words(query).into_iter().map(|word| Clause::Word { field: Field::Name, word, weight: 100 }).collect();
-        let title = Clause::Some { of: any, least: 1 };
-        let mut hits: Vec<ProductId> = Vec::new();
-        for clause in plan.clause.into_iter().chain(plan.relaxed) {
-            let found = engine.search(&Query::of(Some(clause), Currency::EUR, 10)).await?;
-            for hit in found.hits {
-                if !hits.contains(&hit) {
-                    hits.push(hit);
-                }
-            }
-            if hits.len() >= 10 {
-                break;
-            }
-        }
-        let on_title = engine.search(&Query::of(Some(title), Currency::EUR, 10)).await?.hits;
-        let ndcg = |hits: &[ProductId]| {
-            let rating = |hit: &ProductId| keys.get(hit).and_then(|key| ratings.get(*key)).copied().unwrap_or(0);
-            if ideal > 0.0 { dcg(hits.iter().map(rating)) / ideal } else { 0.0 }
-        };
-        println!("{:.3} {:.3}  {query}", ndcg(&hits), ndcg(&on_title));
-        ours += ndcg(&hits);
-        plain += ndcg(&on_title);
-        best += if ideal > 0.0 { 1.0 } else { 0.0 };
+    let shop = Shop { lexicon, engine, keys };
+    let plain = shop.scores(&queries, |query| vec![on_name(query)]).await?;
+    let ours = shop.scores(&queries, |query| shop.planned(query, &Weights::default())).await?;
+    for ((query, ours), plain) in queries.keys().zip(&ours).zip(&plain) {
+        println!("{ours:.3} {plain:.3}  {query}");
     }
-    let count = f64::from(u32::try_from(queries.len())?);
+    let good = queries.values().filter(|ratings| ratings.values().any(|rating| *rating > 0)).count();
     println!(
         "\nnDCG@10 over {} queries: embedded {:.4}, BM25 on the name {:.4}, the best possible {:.4}",
         queries.len(),
-        ours / count,
-        plain / count,
-        best / count
+        mean(&ours),
+        mean(&plain),
+        f64::from(u32::try_from(good)?) / f64::from(u32::try_from(queries.len())?)
     );
+    if more.iter().any(|word| word == "ablation") {
+        for (name, weights) in ablations() {
+            let without = shop.scores(&queries, |query| shop.planned(query, &weights)).await?;
+            let lost: Vec<f64> = ours.iter().zip(&without).map(|(ours, without)| ours - without).collect();
+            let middle = mean(&lost);
+            let spread: Vec<f64> = lost.iter().map(|lost| (lost - middle).powi(2)).collect();
+            let error = (mean(&spread) / f64::from(u32::try_from(lost.len())?)).sqrt();
+            println!("without {name}: {:.4} (lost {:+.4} ± {error:.4})", mean(&without), middle);
+        }
+    }
+    let mut times: Vec<u128> = Vec::new();
+    for query in queries.keys() {
+        let began = Instant::now();
+        std::hint::black_box(shop.lexicon.plan(query));
+        times.push(began.elapsed().as_micros());
+    }
+    times.sort_unstable();
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
+    println!("a plan takes {} µs (median), {} µs (p95), {} µs at most", at(50), at(95), at(99));
     Ok(())
+}
+
+fn mean(of: &[f64]) -> f64 {
+    of.iter().sum::<f64>() / f64::from(u32::try_from(of.len()).unwrap_or(u32::MAX)).max(1.0)
+}
+
+/// Any of the words in the name.
+fn on_name(query: &str) -> Clause {
+    let any = words(query).into_iter().map(|word| Clause::Word { field: Field::Name, word, weight: 100 }).collect();
+    Clause::Some { of: any, least: 1 }
+}
+
+/// Each means off by itself, and all of them.
+fn ablations() -> Vec<(&'static str, Weights)> {
+    let all = Weights::default();
+    let kinds = Weights { kind: 0, ..all.clone() };
+    let same = Weights { same: 0, ..all.clone() };
+    let accessories = Weights { accessory: 100, goes_with: 100, ..all.clone() };
+    let fields = Weights { fields: all.fields.iter().map(|(field, _)| (*field, 100)).collect(), ..all.clone() };
+    let name = Weights { fields: vec![(Field::Name, 100)], ..all.clone() };
+    let none = Weights { kind: 0, same: 0, accessory: 100, goes_with: 100, ..all };
+    vec![
+        ("kinds", kinds),
+        ("words that mean the same", same),
+        ("accessories last", accessories),
+        ("weights of fields", fields),
+        ("fields other than the name", name),
+        ("kinds, same and accessories", none),
+    ]
+}
+
+/// A catalogue that was learned and indexed.
+struct Shop<'a> {
+    lexicon: Lexicon,
+    engine: Embedded,
+    keys: HashMap<ProductId, &'a str>,
+}
+
+impl Shop<'_> {
+    fn planned(&self, query: &str, weights: &Weights) -> Vec<Clause> {
+        let plan = self.lexicon.plan_with(query, weights);
+        plan.clause.into_iter().chain(plan.relaxed).collect()
+    }
+
+    /// nDCG@10 of each query, its hits filled up with what further clauses find.
+    async fn scores(
+        &self,
+        queries: &BTreeMap<String, HashMap<String, u32>>,
+        ask: impl Fn(&str) -> Vec<Clause>,
+    ) -> Result<Vec<f64>, Failure> {
+        let mut scores = Vec::new();
+        for (query, ratings) in queries {
+            let mut ideal: Vec<u32> = ratings.values().copied().collect();
+            ideal.sort_unstable_by(|a, b| b.cmp(a));
+            let ideal = dcg(ideal);
+            let mut hits: Vec<ProductId> = Vec::new();
+            for clause in ask(query) {
+                let found = self.engine.search(&Query::of(Some(clause), Currency::EUR, 20)).await?;
+                let fresh: Vec<ProductId> = found.hits.into_iter().filter(|hit| !hits.contains(hit)).collect();
+                hits.extend(fresh);
+                if hits.len() >= 10 {
+                    break;
+                }
+            }
+            let rating = |hit: &ProductId| self.keys.get(hit).and_then(|key| ratings.get(*key)).copied().unwrap_or(0);
+            scores.push(if ideal > 0.0 { dcg(hits.iter().map(rating)) / ideal } else { 0.0 });
+        }
+        Ok(scores)
+    }
 }
