@@ -5,7 +5,14 @@
 
 pub mod clause;
 pub mod document;
+pub mod entry;
+pub mod port;
+pub mod query;
 pub mod relevance;
+pub mod words;
 
 pub use clause::{Clause, Field};
 pub use document::Document;
+pub use entry::{Entry, Signals};
+pub use port::{Generation, Health, SearchEngine, SearchError, Target, Write, Written};
+pub use query::{Filters, Found, Position, Query, Sort, Suggested, Typed};
