@@ -6,6 +6,7 @@
 pub mod clause;
 pub mod document;
 pub mod entry;
+pub mod opensearch;
 pub mod port;
 pub mod query;
 pub mod relevance;
@@ -14,5 +15,6 @@ pub mod words;
 pub use clause::{Clause, Field};
 pub use document::Document;
 pub use entry::{Entry, Signals};
+pub use opensearch::OpenSearch;
 pub use port::{Generation, Health, SearchEngine, SearchError, Target, Write, Written};
 pub use query::{Filters, Found, Position, Query, Sort, Suggested, Typed};

@@ -47,6 +47,11 @@ pub enum Resource {
         /// Its name.
         name: &'static str,
     },
+    /// A path of the search domain, in a stage that has one.
+    Search {
+        /// The path, without the slash that it begins with; `{prefix}` stands for the stage's prefix.
+        path: &'static str,
+    },
     /// The verified sender of mail.
     Sender,
 }
