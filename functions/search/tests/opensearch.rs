@@ -1,6 +1,6 @@
 //! `OpenSearch` behind the port: over recorded exchanges always, and over a real server with `make test-opensearch`.
 //!
-//! `recorded/opensearch.json` is what OpenSearch 2.19.1 answered to [`story`]; `make test-opensearch ARGS=--record` asks it anew.
+//! `recorded/opensearch.json` is what OpenSearch 2.19.1 answered to [`story`]; `OXCART_RECORD=1 make test-opensearch` asks it anew.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
@@ -162,7 +162,8 @@ async fn story(engine: &dyn SearchEngine) {
     engine.write(Target::Building(&next), &[product("cc", "Tea").put()]).await.unwrap();
     engine.finish(&next).await.unwrap();
     let health = engine.health().await.unwrap();
-    assert_eq!((health.engine.as_str(), health.live, health.products), ("opensearch 2.19.1", Some(next.clone()), 2));
+    assert!(health.engine.starts_with("opensearch "), "{}", health.engine);
+    assert_eq!((health.live, health.products), (Some(next.clone()), 2));
     let other = Generation::parse("other").unwrap();
     assert_eq!(engine.finish(&other).await, Err(SearchError::NotBuilding("other".into())));
     engine.begin(&other).await.unwrap();

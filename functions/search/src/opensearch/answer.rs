@@ -304,8 +304,12 @@ pub(super) fn aliased(body: &[u8]) -> Read<Vec<String>> {
 /// The kind and the text of an error.
 pub(super) fn error(body: &[u8]) -> (String, String) {
     let all: Value = serde_json::from_slice(body).unwrap_or_default();
-    let said = |name: &str| all["error"][name].as_str().unwrap_or_default().chars().take(300).collect::<String>();
-    (said("type"), said("reason"))
+    let error = &all["error"];
+    // Of a search "all shards failed" is said first, and why is inside.
+    let cause = error["root_cause"].get(0).unwrap_or(error);
+    let said =
+        |error: &Value, name: &str| error[name].as_str().unwrap_or_default().chars().take(300).collect::<String>();
+    (said(error, "type"), said(cause, "reason"))
 }
 
 #[cfg(test)]
