@@ -188,6 +188,12 @@ pub mod code {
         UNAVAILABLE = "unavailable" 503 Ours true "The service is busy; try again";
         /// The function ran out of time.
         TIMED_OUT = "timed-out" 504 Ours true "The request took too long";
+        /// The index was never rebuilt.
+        REINDEX_NOT_FOUND = "reindex-not-found" 404 Caller false "The search index was never rebuilt";
+        /// This stage has no search engine.
+        SEARCH_OFF = "search-off" 503 Ours false "This shop has no search";
+        /// The search engine cannot be reached, or is too busy.
+        SEARCH_UNAVAILABLE = "search-unavailable" 503 Ours true "Search is not available";
         /// The payment provider cannot be reached.
         PROVIDER_UNAVAILABLE = "provider-unavailable" 503 Provider true "The payment provider cannot be reached";
     }

@@ -34,7 +34,11 @@ pub(super) fn clause(asked: &Clause) -> Dsl {
         }
         Clause::Best { of, .. } if of.is_empty() => Dsl::Nothing,
         Clause::Best { of, tie } => Dsl::DisMax { of: of.iter().map(clause).collect(), tie: hundredths(*tie) },
-        Clause::Some { of, least } if of.is_empty() || *least > of.len() => Dsl::Nothing,
+        Clause::Some { of, least } if *least > of.len() => Dsl::Nothing,
+        Clause::Some { of, least: 0 } => {
+            let all = Dsl::Constant { filter: Box::new(Dsl::All), score: json!(0) };
+            Dsl::Bool(Bool { must: vec![all], should: of.iter().map(clause).collect(), ..Bool::default() })
+        }
         Clause::Some { of, least } => {
             Dsl::Bool(Bool { should: of.iter().map(clause).collect(), least: *least, ..Bool::default() })
         }

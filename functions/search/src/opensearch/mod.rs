@@ -67,6 +67,7 @@ pub fn grants(work: Work) -> Vec<Grant> {
             ("es:ESHttpPost", "_aliases"),
             ("es:ESHttpPost", "{prefix}-products-building/_bulk"),
             ("es:ESHttpPost", "{prefix}-products-building/_refresh"),
+            ("es:ESHttpPost", "{prefix}-products/_refresh"),
         ],
         Work::Watch => &[
             ("es:ESHttpGet", ""),
@@ -90,26 +91,21 @@ pub struct OpenSearch {
 }
 
 impl OpenSearch {
-    /// At a URL. Nothing is sent yet. `language` is that of the products' texts, as in `en`; `shards` is how many a new index
-    /// has.
-    pub fn connect(platform: &Platform, url: &str, language: &str, shards: u32) -> Result<Self, ConfigError> {
-        Ok(Self::with(SignedClient::connect(platform, url)?, platform, language, shards))
+    /// The one of the configuration. Nothing is sent yet.
+    pub fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self::with(platform, SignedClient::connect(platform, url(platform)?)?))
     }
 
-    /// Over another transport to that URL: recorded answers.
-    pub fn over(
-        platform: &Platform,
-        url: &str,
-        transport: Transport,
-        language: &str,
-        shards: u32,
-    ) -> Result<Self, ConfigError> {
-        Ok(Self::with(SignedClient::over(platform, url, transport)?, platform, language, shards))
+    /// Over another transport to it: recorded answers.
+    pub fn over(platform: &Platform, transport: Transport) -> Result<Self, ConfigError> {
+        Ok(Self::with(platform, SignedClient::over(platform, url(platform)?, transport)?))
     }
 
-    fn with(client: SignedClient, platform: &Platform, language: &str, shards: u32) -> Self {
-        let live = format!("{}-products", platform.config().prefix);
-        Self { client, building: format!("{live}-building"), live, language: language.to_owned(), shards }
+    fn with(platform: &Platform, client: SignedClient) -> Self {
+        let config = platform.config();
+        let live = format!("{}-products", config.prefix);
+        let (language, shards) = (config.language.clone(), config.opensearch_shards);
+        Self { client, building: format!("{live}-building"), live, language, shards }
     }
 
     fn index(&self, generation: &Generation) -> String {
@@ -307,6 +303,11 @@ impl OpenSearch {
         }
         read(answer::spelt(words, &self.ask(&ask::spellings(words), "spell").await?))
     }
+}
+
+fn url(platform: &Platform) -> Result<&str, ConfigError> {
+    let url = platform.config().opensearch_url.as_deref();
+    url.ok_or_else(|| ConfigError::one("OXCART_OPENSEARCH_URL is not set, and OXCART_SEARCH is `opensearch`"))
 }
 
 /// What became of a write that went to two indexes: it is done when both have it. Stale in one of them is enough to be told

@@ -23,7 +23,7 @@ pub async fn run(fresh: Fresh<'_>) {
     for sort in [Sort::Relevance, Sort::Price, Sort::PriceDown, Sort::Newest, Sort::Rating] {
         for mut query in [ask(word("tea")), everything()] {
             (query.sort, query.limit) = (sort, 7);
-            let seen = walk(&*engine, query.clone(), |_| None::<[search::Entry; 0]>).await;
+            let seen = walk::<0>(&*engine, query.clone(), |_| None).await;
             assert_eq!(seen.len(), 60, "{sort:?}: each once");
             assert_eq!(seen.iter().cloned().collect::<BTreeSet<_>>(), before);
             query.limit = 60;
