@@ -11,8 +11,12 @@ const COMPLETION_CHARS: usize = 60;
 /// What `relevance` found out about a product.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signals {
-    /// The words that say what kind of thing it is, as `notebook`; in lower case and without accents.
+    /// What kind of thing it is, as [`crate::Field::Kind`] has it: singular, in lower case and without accents, and each
+    /// ending of a phrase as one word: `case` and `phonecase`. So a case for phones is met by `case` and not by `phone`.
     pub kinds: Vec<String>,
+    /// The same for people to read: `phone case`.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// Whether it is an accessory of other things.
     pub accessory: bool,
 }
@@ -34,7 +38,7 @@ impl Entry {
         let brand = words(&self.document.brand).join(" ");
         let leaf = self.document.category.as_str().rsplit('/').next().unwrap_or_default().replace('-', " ");
         let mut all: Vec<String> = vec![brand.clone(), leaf];
-        for kind in &self.signals.kinds {
+        for kind in &self.signals.names {
             all.push(kind.clone());
             all.push(format!("{brand} {kind}"));
         }

@@ -88,6 +88,7 @@ impl Changed for Entry {
     }
     fn kinds(mut self, kinds: &[&str]) -> Self {
         self.signals.kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        self.signals.names = self.signals.kinds.clone();
         self
     }
     fn put(self) -> Write {
