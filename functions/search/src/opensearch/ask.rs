@@ -190,7 +190,6 @@ pub(super) mod count {
     pub(in super::super) const NAME: &str = "name";
     pub(in super::super) const FACTS: &str = "facts";
     pub(in super::super) const NAMED: &str = "named";
-    pub(in super::super) const PRODUCTS: &str = "products";
 }
 
 fn facets(query: &Query, filters: &[(Facet, Dsl)]) -> Vec<(String, Agg)> {
@@ -211,8 +210,8 @@ fn facets(query: &Query, filters: &[(Facet, Dsl)]) -> Vec<(String, Agg)> {
     .collect();
     let values = || Agg::terms(FACT_VALUE, FACET_VALUES);
     let name = || Agg::terms(FACT_NAME, 1);
-    let most = Agg::terms_by(FACT_KEY, FACET_ATTRIBUTES, count::PRODUCTS);
-    let most = most.with(count::PRODUCTS, Agg::owners()).with(count::NAME, name()).with(count::VALUES, values());
+    // A product has an attribute once, so counting attributes is counting products.
+    let most = Agg::terms_first(FACT_KEY, FACET_ATTRIBUTES).with(count::NAME, name()).with(count::VALUES, values());
     let most = Agg::nested(FACTS).with(count::NAMED, most);
     all.push((count::ATTRIBUTES.to_owned(), but(None).with(count::FACTS, most)));
     for (at, (own, _)) in filters.iter().filter(|(own, _)| matches!(own, Facet::Attribute(_))).enumerate() {

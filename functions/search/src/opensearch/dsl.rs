@@ -138,10 +138,10 @@ impl Agg {
         all
     }
 
-    /// The same, ordered by the number of documents in the group `by` inside.
-    pub(super) fn terms_by(field: &str, most: usize, by: &str) -> Self {
+    /// The same; what is counted inside is counted for those that are answered only, not for every value there is.
+    pub(super) fn terms_first(field: &str, most: usize) -> Self {
         let mut all = Self::terms(field, most);
-        all.kind["terms"]["order"] = json!([{ by: "desc" }, { "_key": "asc" }]);
+        all.kind["terms"]["collect_mode"] = json!("breadth_first");
         all
     }
 
@@ -162,11 +162,6 @@ impl Agg {
     /// Nested documents.
     pub(super) fn nested(path: &str) -> Self {
         Self::of(json!({ "nested": { "path": path } }))
-    }
-
-    /// The documents that nested ones belong to.
-    pub(super) fn owners() -> Self {
-        Self::of(json!({ "reverse_nested": {} }))
     }
 
     /// All documents of the index, whatever was asked.
