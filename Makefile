@@ -40,6 +40,13 @@ mutants: ## takes one guard after the other out of a copy of the code: how soon 
 costs: ## what each flow costs at the database: writes docs/cost.md
 	@$(OXCART) costs
 
+relevance: ## nDCG@10 of the embedded search beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
+	@test -n "$(CATALOG)" -a -n "$(JUDGMENTS)" || { echo "make relevance CATALOG=products.jsonl.gz JUDGMENTS=judgments.csv [MAP=map.toml]"; exit 2; }
+	@$(CARGO) run --quiet --locked --release -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
+
+bench-search: ## how quick the embedded search is: PRODUCTS=100000 made-up products, ten kinds of queries
+	@PRODUCTS=$(PRODUCTS) $(CARGO) run --quiet --locked --release -p embedded-search --example bench
+
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
 	@$(OXCART) smoke --url "$(URL)" $(ARGS)
@@ -111,4 +118,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, e2e
 	@.ci/run
 
-.PHONY: help run demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run relevance bench-search demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch tools build coldstart deploy destroy e2e localstack ci

@@ -15,19 +15,25 @@ pub type Adapter = Arc<dyn SearchEngine>;
 
 /// The search engine of this stage (`OXCART_SEARCH`), for who searches.
 #[derive(Clone)]
-pub struct Engine(Adapter);
+pub struct Engine(Chosen);
 
 /// The same, for who writes what changed.
 #[derive(Clone)]
-pub struct WriteEngine(Adapter);
+pub struct WriteEngine(Chosen);
 
 /// The same, for who makes a new index.
 #[derive(Clone)]
-pub struct RebuildEngine(Adapter);
+pub struct RebuildEngine(Chosen);
 
 /// The same, for who looks how it is.
 #[derive(Clone)]
-pub struct WatchEngine(Adapter);
+pub struct WatchEngine(Chosen);
+
+#[derive(Clone)]
+struct Chosen {
+    adapter: Adapter,
+    off: bool,
+}
 
 macro_rules! engine_for {
     ($name:ident: $($work:ident),+) => {
@@ -38,7 +44,15 @@ macro_rules! engine_for {
             }
 
             fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-                connect(platform).map(Self)
+                choose(platform).map(Self)
+            }
+        }
+
+        impl $name {
+            /// Whether this stage has no search: then nothing needs to be read for it.
+            #[must_use]
+            pub fn is_off(&self) -> bool {
+                self.0.off
             }
         }
 
@@ -46,7 +60,7 @@ macro_rules! engine_for {
             type Target = dyn SearchEngine;
 
             fn deref(&self) -> &Self::Target {
-                &*self.0
+                &*self.0.adapter
             }
         }
     };
@@ -57,15 +71,16 @@ engine_for!(WriteEngine: Write);
 engine_for!(RebuildEngine: Rebuild, Watch);
 engine_for!(WatchEngine: Watch);
 
-fn connect(platform: &Platform) -> Result<Adapter, ConfigError> {
-    match platform.config().search.as_str() {
-        "off" => Ok(Arc::new(Off)),
-        "opensearch" => Ok(Arc::new(OpenSearch::connect(platform)?)),
+fn choose(platform: &Platform) -> Result<Chosen, ConfigError> {
+    let adapter: Adapter = match platform.config().search.as_str() {
+        "off" => return Ok(Chosen { adapter: Arc::new(Off), off: true }),
+        "opensearch" => Arc::new(OpenSearch::connect(platform)?),
         "embedded" => platform.adapter::<Adapter>().ok_or_else(|| {
             ConfigError::one("OXCART_SEARCH: the embedded engine is only in the local shop's own process")
-        }),
-        other => Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
-    }
+        })?,
+        other => return Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
+    };
+    Ok(Chosen { adapter, off: false })
 }
 
 /// What a stage without search has.

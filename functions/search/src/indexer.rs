@@ -36,6 +36,13 @@ impl Capability for ReadTruth {
 }
 
 impl ReadTruth {
+    /// These products as far as they are for sale, without a look at their stock: what words are learned from.
+    pub async fn documents(&self, ids: &[ProductId]) -> Result<Vec<Document>, DataError> {
+        let products = self.products.by_ids(ids, false).await?;
+        let active = products.iter().filter(|product| product.status.is_active());
+        Ok(active.map(|product| Document::of(product, false)).collect())
+    }
+
     /// What an index is told of these products; of one that does not exist, nothing. The product is read first, and then its
     /// stock, both strongly consistent: who read later has the higher version, or read the same.
     pub async fn writes(&self, lexicon: &Lexicon, ids: &[ProductId]) -> Result<Vec<Write>, DataError> {

@@ -8,6 +8,7 @@ pub mod document;
 pub mod engine;
 pub mod entry;
 pub mod indexer;
+pub mod lexicons;
 pub mod opensearch;
 pub mod operations;
 pub mod port;

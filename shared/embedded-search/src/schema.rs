@@ -200,11 +200,11 @@ impl Fields {
     }
 }
 
+/// A value as shoppers filter by it: text as it is, everything else as JSON writes it.
 fn shown(value: &Attribute) -> String {
     match value {
-        Attribute::Flag(flag) => flag.to_string(),
-        Attribute::Number(number) => number.to_string(),
         Attribute::Text(text) => text.clone(),
+        other => serde_json::to_string(other).unwrap_or_default(),
     }
 }
 

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::WriteEngine;
 use crate::indexer::ReadTruth;
-use crate::port::{SearchError, Target, Written};
-use crate::relevance::Lexicon;
+use crate::lexicons::Lexicons;
+use crate::port::{Target, Written};
 
 /// Products that changed, in any order: what is indexed is read anew each time.
 pub const QUEUE: QueueSpec =
@@ -38,11 +38,10 @@ pub fn function() -> Function {
         .alarm(Alarm { metric: "ProductsNotIndexed", threshold: 1, period_s: 300, periods: 1 })
 }
 
-async fn handle(
-    deliveries: Vec<Delivery<Changed>>,
-    (engine, truth, skus): (WriteEngine, ReadTruth, FindSku),
-) -> Vec<Result<(), Fault>> {
-    match index(&deliveries, &engine, &truth, &skus).await {
+type With = (WriteEngine, Lexicons, ReadTruth, FindSku);
+
+async fn handle(deliveries: Vec<Delivery<Changed>>, with: With) -> Vec<Result<(), Fault>> {
+    match index(&deliveries, &with).await {
         Ok(indexed) => {
             let answer = |id: &Option<ProductId>| match id.as_ref().and_then(|id| indexed.failed.get(id)) {
                 Some(fault) => Err(fault.clone()),
@@ -60,12 +59,10 @@ struct Indexed {
     failed: BTreeMap<ProductId, Fault>,
 }
 
-async fn index(
-    deliveries: &[Delivery<Changed>],
-    engine: &WriteEngine,
-    truth: &ReadTruth,
-    skus: &FindSku,
-) -> Result<Indexed, Fault> {
+async fn index(deliveries: &[Delivery<Changed>], (engine, lexicons, truth, skus): &With) -> Result<Indexed, Fault> {
+    let Some(first) = deliveries.first().filter(|_| !engine.is_off()) else {
+        return Ok(Indexed { of: vec![None; deliveries.len()], failed: BTreeMap::new() });
+    };
     let mut of = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         of.push(match &delivery.event.data {
@@ -75,12 +72,9 @@ async fn index(
         });
     }
     let ids: Vec<ProductId> = of.iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
-    let writes = truth.writes(&Lexicon::default(), &ids).await?;
-    let written = match engine.write(Target::Live, &writes).await {
-        Ok(written) => written,
-        Err(SearchError::Off) => return Ok(Indexed { of, failed: BTreeMap::new() }),
-        Err(error) => return Err(Fault::soon(error)),
-    };
+    let lexicon = lexicons.live(first.cx.now()).await?;
+    let writes = truth.writes(&lexicon, &ids).await?;
+    let written = engine.write(Target::Live, &writes).await.map_err(Fault::soon)?;
     let mut failed = BTreeMap::new();
     for (write, written) in writes.iter().zip(written) {
         let fault = match written {
@@ -90,11 +84,9 @@ async fn index(
         };
         failed.insert(write.id().clone(), fault);
     }
-    if let Some(delivery) = deliveries.first() {
-        let lags = deliveries.iter().map(|delivery| delivery.cx.now().since(delivery.event.time).as_millis());
-        let lag = lags.max().and_then(|lag| i64::try_from(lag).ok()).unwrap_or(i64::MAX);
-        delivery.cx.count("IndexLagMs", lag);
-        delivery.cx.count("ProductsNotIndexed", i64::try_from(failed.len()).unwrap_or(i64::MAX));
-    }
+    let lags = deliveries.iter().map(|delivery| first.cx.now().since(delivery.event.time).as_millis());
+    let lag = lags.max().and_then(|lag| i64::try_from(lag).ok()).unwrap_or(i64::MAX);
+    first.cx.count("IndexLagMs", lag);
+    first.cx.count("ProductsNotIndexed", i64::try_from(failed.len()).unwrap_or(i64::MAX));
     Ok(Indexed { of, failed })
 }

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::RebuildEngine;
 use crate::indexer::ReadTruth;
+use crate::lexicons::LearnLexicon;
 use crate::port::{Generation, SearchError, Target, Written};
-use crate::relevance::Lexicon;
+use crate::relevance::{Learner, Lexicon};
 use crate::table::{Reindex, RunReindex, Status};
 
 /// Rebuildings that were asked for. A message comes back until its index is full: each delivery is a part of the work.
@@ -21,6 +22,8 @@ pub const QUEUE: QueueSpec =
 const PAGE: usize = 100;
 /// So many pages are written before it is written down where to go on.
 const PAGES: usize = 10;
+/// The words of a shop are learned from so many products, the newest.
+const LEARNED: usize = 50_000;
 /// The worker stops while so much of its time is left.
 const SPARE: Duration = Duration::from_secs(20);
 /// The function's time, in seconds.
@@ -41,16 +44,16 @@ pub fn function() -> Function {
         .batch(1)
         .queue(&QUEUE, handle)
         .timeout(TIMEOUT_S)
-        .memory(512)
+        .memory(1024)
         .alarm(Alarm { metric: "ProductsNotIndexed", threshold: 1, period_s: 300, periods: 1 })
 }
 
 /// What the worker works with.
-type With = (RebuildEngine, ReadTruth, ListRows, RunReindex);
+type With = (RebuildEngine, ReadTruth, ListRows, RunReindex, LearnLexicon);
 
 async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     let (asked, cx) = (delivery.event.data, delivery.cx);
-    let (engine, _, _, progress) = &with;
+    let (engine, _, _, progress, lexicons) = &with;
     let Some(mut reindex) = progress.last().await?.filter(|last| last.generation == asked.generation) else {
         // Another one was asked for since.
         return Ok(());
@@ -58,15 +61,26 @@ async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     if reindex.status == Status::Done {
         return Ok(());
     }
-    match engine.begin(&asked.generation).await {
-        Ok(()) => {}
+    let health = match engine.health().await {
+        Ok(health) => health,
         Err(SearchError::Off) => return Ok(()),
         Err(error) => return Err(Fault::soon(error)),
+    };
+    let taken_over = health.live.as_ref() == Some(&asked.generation);
+    if !taken_over && health.building.as_ref() != Some(&asked.generation) {
+        // It is to be made, also when it was half full and the engine lost it.
+        engine.begin(&asked.generation).await.map_err(Fault::soon)?;
+        (reindex.position, reindex.products) = (None, 0);
     }
+    let lexicon = match lexicons.of(&asked.generation).await? {
+        Some(lexicon) => lexicon,
+        None => learn(&reindex, &with).await?,
+    };
     loop {
-        let more = fill(&mut reindex, &cx, &with).await?;
+        let more = !taken_over && fill(&mut reindex, &lexicon, &cx, &with).await?;
         if !more {
             engine.finish(&asked.generation).await.map_err(Fault::soon)?;
+            lexicons.take_over(&asked.generation, &lexicon).await?;
             (reindex.status, reindex.finished_at) = (Status::Done, Some(cx.now()));
         }
         let stands = progress.keep(&reindex).await?;
@@ -80,14 +94,39 @@ async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     }
 }
 
+/// Learns the words of the newest products. Who is killed at it begins it again.
+async fn learn(reindex: &Reindex, (_, truth, rows, _, lexicons): &With) -> Result<Lexicon, Fault> {
+    let list = List { category: None, tag: None, brand: None, order: Order::Newest };
+    let (mut learner, mut position, mut seen) = (Learner::default(), None, 0);
+    loop {
+        let (ids, next) = rows.page(&list, position.as_ref(), PAGE).await?;
+        seen += ids.len();
+        for document in truth.documents(&ids).await? {
+            learner.see(&document);
+        }
+        position = next;
+        if position.is_none() || seen >= LEARNED {
+            break;
+        }
+    }
+    let lexicon = learner.finish();
+    lexicons.keep(&reindex.generation, &lexicon).await?;
+    Ok(lexicon)
+}
+
 /// Fills in some pages. Whether there are more.
-async fn fill(reindex: &mut Reindex, cx: &Cx, (engine, truth, rows, _): &With) -> Result<bool, Fault> {
+async fn fill(
+    reindex: &mut Reindex,
+    lexicon: &Lexicon,
+    cx: &Cx,
+    (engine, truth, rows, _, _): &With,
+) -> Result<bool, Fault> {
     // New products come in at the front of this order, behind which everything lies that is still to do; they are written to
     // both indexes.
     let list = List { category: None, tag: None, brand: None, order: Order::Newest };
     for _ in 0..PAGES {
         let (ids, next) = rows.page(&list, reindex.position.as_ref(), PAGE).await?;
-        let writes = truth.writes(&Lexicon::default(), &ids).await?;
+        let writes = truth.writes(lexicon, &ids).await?;
         let written = engine.write(Target::Building(&reindex.generation), &writes).await.map_err(Fault::soon)?;
         for written in written {
             match written {

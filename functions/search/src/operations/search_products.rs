@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{QUERY_CHARS, normal};
 use crate::clause::Clause;
 use crate::engine::Engine;
+use crate::lexicons::Lexicons;
 use crate::query::{self, ATTRIBUTE_FILTERS, FILTER_VALUES, Filters, Found, Position};
 use crate::relevance::Lexicon;
 use crate::table::{ReadRule, Rule};
@@ -224,6 +225,9 @@ struct Bookmark {
 struct How {
     /// What was looked for instead of what was typed.
     corrected: Option<String>,
+    /// What was looked for beside what was typed, and helped.
+    #[serde(default)]
+    said: Option<String>,
     /// Which of the relaxed clauses, counted from one; 0 is none.
     relaxed: usize,
 }
@@ -240,9 +244,12 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-type With = (Engine, ReadRule, FindProducts, SigningSecret);
+type With = (Engine, Lexicons, ReadRule, FindProducts, SigningSecret);
 
-async fn handle(call: Call<Nothing, Parameters>, (engine, rules, products, secret): With) -> Result<Reply, Problem> {
+async fn handle(
+    call: Call<Nothing, Parameters>,
+    (engine, lexicons, rules, products, secret): With,
+) -> Result<Reply, Problem> {
     let parameters = &call.query;
     let filters = filters(parameters)?;
     let (currency, query_text) = (parameters.currency.unwrap_or(Currency::EUR), normal(&parameters.q));
@@ -267,7 +274,8 @@ async fn handle(call: Call<Nothing, Parameters>, (engine, rules, products, secre
         pinned: rule.pinned,
         buried: rule.buried,
     };
-    let (found, how) = look(&engine, &Lexicon::default(), &parameters.q, question.clone(), place).await?;
+    let (found, how) =
+        look(&engine, &*lexicons.live(call.cx.now()).await?, &parameters.q, question.clone(), place).await?;
     let shown = async |hits: &[ProductId]| -> Result<Vec<Product>, Problem> {
         let read = products.by_ids(hits, false).await?;
         let mut read: HashMap<_, _> = read.into_iter().map(|product| (product.id.clone(), product)).collect();
@@ -286,7 +294,7 @@ async fn handle(call: Call<Nothing, Parameters>, (engine, rules, products, secre
         total: found.total,
         total_is_exact: found.exact,
         next,
-        corrected_query: how.corrected,
+        corrected_query: how.said.or(how.corrected),
         relaxed: how.relaxed > 0,
         instead: shown(&instead).await?,
         redirect: rule.redirect,
@@ -322,11 +330,12 @@ async fn look(
     }
     let found = engine.search(&question).await?;
     if found.total > 0 || question.clause.is_none() {
+        how.said = helped(engine, lexicon, typed).await?;
         return Ok((found, how));
     }
     let corrected = spelt(engine, typed).await?;
-    let tries = corrected.into_iter().map(|text| How { corrected: Some(text), relaxed: 0 });
-    let steps = (1..=lexicon.plan(typed).relaxed.len()).map(|relaxed| How { corrected: None, relaxed });
+    let tries = corrected.into_iter().map(|text| How { corrected: Some(text), ..How::default() });
+    let steps = (1..=lexicon.plan(typed).relaxed.len()).map(|relaxed| How { relaxed, ..How::default() });
     for next in tries.chain(steps) {
         how = next;
         question.clause = clause(&how);
@@ -336,6 +345,14 @@ async fn look(
         }
     }
     Ok((found, How::default()))
+}
+
+/// The spelling that the lexicon searched beside what was typed, unless all that was typed is in the index as it is.
+async fn helped(engine: &Engine, lexicon: &Lexicon, typed: &str) -> Result<Option<String>, Problem> {
+    let Some(corrected) = lexicon.plan(typed).corrected else { return Ok(None) };
+    let spellings = engine.spellings(&words(typed)).await?;
+    let as_it_is = |of: &Vec<query::Spelling>| of.first().is_some_and(|spelling| spelling.edits == 0);
+    Ok((!spellings.iter().all(as_it_is)).then_some(corrected))
 }
 
 /// The query with each word that no product has in the spelling that most have; `None` when that is the same.

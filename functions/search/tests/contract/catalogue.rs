@@ -6,9 +6,9 @@ use catalog::{Attribute, Attributes, Average, Rating};
 use kernel::{CategoryPath, Currency, Money, ProductId, Slug, Timestamp};
 use search::{Clause, Document, Entry, Field, Query, SearchEngine, Signals, Target, Write, Written};
 
-/// An id that is the same for the same name; ids sort as their names do when all names are of one length.
+/// An id that is the same for the same name; ids sort as their names do.
 pub fn id(name: &str) -> ProductId {
-    ProductId::parse(&format!("prd_{name}")).unwrap()
+    ProductId::parse(&format!("prd_{name:0<14}")).unwrap()
 }
 
 /// A product in stock at 10.00 EUR, in version 1.

@@ -21,6 +21,7 @@ mod policies;
 mod promotions;
 mod refunds;
 mod reservations;
+mod search;
 mod shards;
 mod stockroom;
 mod transfers;
@@ -80,6 +81,7 @@ pub fn cases() -> Vec<Case> {
         currencies::cases(),
         refunds::cases(),
         orders::cases(),
+        search::cases(),
         users::cases(),
         http_contract::cases(),
         idempotency::cases(),
