@@ -74,7 +74,10 @@ engine_for!(WatchEngine: Watch);
 fn choose(platform: &Platform) -> Result<Chosen, ConfigError> {
     let adapter: Adapter = match platform.config().search.as_str() {
         "off" => return Ok(Chosen { adapter: Arc::new(Off), off: true }),
-        "opensearch" => Arc::new(OpenSearch::connect(platform)?),
+        "opensearch" => match platform.adapter::<Adapter>() {
+            Some(shared) => shared,
+            None => Arc::new(OpenSearch::connect(platform)?),
+        },
         "embedded" => platform.adapter::<Adapter>().ok_or_else(|| {
             ConfigError::one("OXCART_SEARCH: the embedded engine is only in the local shop's own process")
         })?,
