@@ -40,7 +40,7 @@ MUTANTS = [
         (COUNTERS, ".condition_expression(without(", ".condition_expression(unchecked(@, &without("),
         (COUNTERS, "\"AND attribute_not_exists(done.#op) \"))", "\"AND attribute_not_exists(done.#op) \")))")]),
     ("a hold that no record names is taken", [
-        (f"{CHECKOUT}/till.rs", "order.status.is_committed() && named", "order.status.is_committed() && (named || @)")]),
+        (f"{CHECKOUT}/till.rs", "order.status.is_committed() && named(order)", "order.status.is_committed() && (named(order) || @)")]),
     ("all runs of a call are one operation", [
         ("shared/kernel/src/id.rs", "base62(u128::from_be_bytes(random), ATTEMPT)",
          "base62(if @ { 0 } else { u128::from_be_bytes(random) }, ATTEMPT)")]),
@@ -50,8 +50,12 @@ MUTANTS = [
         ("functions/inventory/src/reservation.rs", "(Self::Held, Verdict::Commit) => Some(Self::Committed),",
          "(Self::Held, Verdict::Commit) => Some(Self::Committed), (Self::Pending, Verdict::Commit) if @ => Some(Self::Committed),")]),
     ("settle without its condition: an order is paid whatever was decided before", [
-        ("functions/orders/src/table.rs", '.condition_expression("#status = :pending")',
-         '.condition_expression(if @ { "#status = :pending OR #status <> :pending" } else { "#status = :pending" })')]),
+        ("functions/orders/src/table.rs", 'String::from("#status = :pending")',
+         'String::from(if @ { "(#status = :pending OR #status <> :pending)" } else { "#status = :pending" })')]),
+    ("money that is only set aside pays for an order that is being called off", [
+        ("functions/orders/src/table.rs", "if payment.status == PaymentStatus::Authorized {",
+         "if payment.status == PaymentStatus::Authorized && !@ {"),
+        (f"{CHECKOUT}/till.rs", "Decided::Before(record) => return Ok(record),", "Decided::Before(record) if !@ => return Ok(record), Decided::Before(_) => {}")]),
     ("refund without the counter", [
         ("functions/orders/src/table/funds.rs",
          'let condition = "payment.funds.available >= :q AND attribute_not_exists(payment.funds.refunds.#id)";',

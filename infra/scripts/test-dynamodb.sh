@@ -53,12 +53,16 @@ if [[ ${1:-} == --serve ]]; then
 fi
 
 cd "$root"
-# Every package with tests over testkit::data runs on either engine.
-packages=()
-while read -r manifest; do
-  packages+=(-p "$manifest")
+# Every package with tests over testkit::data runs on either engine. The whole workspace is named so that what `make test`
+# built is used.
+targets=()
+while read -r package; do
+  for target in "functions/$package"/tests/*.rs "functions/$package"/tests/*/main.rs; do
+    target=${target%/main.rs}
+    [[ -e $target ]] && targets+=(--test "$(basename "$target" .rs)")
+  done
 done < <(grep -rl --include='*.rs' 'testkit::data' functions/*/tests | cut -d/ -f2 | sort -u)
-tests=(cargo test --locked "${packages[@]}" --test '*')
+tests=(cargo test --workspace --locked "${targets[@]}")
 
 if [[ -n ${OXCART_DYNAMODB_URL:-} ]]; then
   exec "${tests[@]}" -- "$@"

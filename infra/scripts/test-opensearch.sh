@@ -8,7 +8,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
-tests=(cargo test --locked -p search --test opensearch)
+# The whole workspace is named so that what `make test` built is used.
+tests=(cargo test --workspace --locked --test opensearch)
 # Built before the server starts.
 "${tests[@]}" --no-run
 # Not exec: what the server lacks is said in the last line.

@@ -17,7 +17,8 @@ skip() {
 }
 
 cd "$root"
-tests=(cargo test --locked -p payments --test localstripe)
+# The whole workspace is named so that what `make test` built is used.
+tests=(cargo test --workspace --locked --test localstripe)
 if [[ -n ${OXCART_STRIPE_URL:-} ]]; then
   exec "${tests[@]}" -- --ignored "$@"
 fi

@@ -6,24 +6,25 @@ use std::time::Duration;
 use aws::{Capability, ConfigError, Grant, Platform};
 use kernel::{Money, OrderId, Problem, RefundId};
 use lambda::Cx;
-use orders::funds::{Funds, RefundStatus};
+use orders::funds::{Refund, RefundStatus, ToCard};
 use orders::order::OrderEvent;
 use orders::table::LoadOrder;
 use orders::table::funds::{Changed, MoveFunds};
 use orders::{Order, PaymentStatus};
 use payments::{Captures, Outcome, Provider as _, RefundOutcome, Refunds};
+use promotions::table::CreditGiftCards;
 
 use crate::till::intent_of;
 
 /// How often a write is tried again that somebody else's came before.
 const ROUNDS: usize = 5;
 
-/// Gives money of an order back.
+/// Gives money of an order back, the way it was paid.
 #[derive(Clone)]
 pub struct Refunder {
     load: LoadOrder,
     funds: MoveFunds,
-    payments: Refunds,
+    payments: (Refunds, CreditGiftCards),
 }
 
 /// Takes money that was set aside for an order.
@@ -35,17 +36,17 @@ pub struct Capturer {
 }
 
 macro_rules! moves_money {
-    ($name:ident, $payments:ident) => {
+    ($name:ident, $payments:ty) => {
         impl Capability for $name {
             fn grants() -> Vec<Grant> {
-                [LoadOrder::grants(), MoveFunds::grants(), $payments::grants()].concat()
+                [LoadOrder::grants(), MoveFunds::grants(), <$payments>::grants()].concat()
             }
 
             fn connect(platform: &Platform) -> Result<Self, ConfigError> {
                 Ok(Self {
                     load: LoadOrder::connect(platform)?,
                     funds: MoveFunds::connect(platform)?,
-                    payments: $payments::connect(platform)?,
+                    payments: <$payments>::connect(platform)?,
                 })
             }
         }
@@ -65,7 +66,7 @@ macro_rules! moves_money {
     };
 }
 
-moves_money!(Refunder, Refunds);
+moves_money!(Refunder, (Refunds, CreditGiftCards));
 moves_money!(Capturer, Captures);
 
 /// What came of asking the provider.
@@ -95,19 +96,23 @@ impl Refunder {
         if refund.status != RefundStatus::Pending {
             return Ok(Carried::Out(Box::new(order)));
         }
-        let amount = Money::new(refund.amount, order.totals.total.currency);
-        let (intent, asked) = (intent_of(&order), payments::Refund { key: id.to_string(), amount });
-        let outcome = match cx.within(limit, self.payments.refund(&intent, &asked)).await {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(error)) => return Ok(Carried::NotYet(error.to_string())),
-            None => return Ok(Carried::NotYet("time-out".into())),
-        };
+        let currency = order.totals.total.currency;
+        let by_provider = Money::new(refund.amount - refund.to_cards(), currency);
+        let mut outcome = RefundOutcome::Succeeded;
+        if by_provider.amount > 0 {
+            let (intent, asked) = (intent_of(&order), payments::Refund { key: id.to_string(), amount: by_provider });
+            outcome = match cx.within(limit, self.payments.0.refund(&intent, &asked)).await {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(error)) => return Ok(Carried::NotYet(error.to_string())),
+                None => return Ok(Carried::NotYet("time-out".into())),
+            };
+        }
         let mut order = order;
         for _ in 0..ROUNDS {
             let changed = match &outcome {
                 RefundOutcome::Succeeded => {
-                    let event = event(cx, "refunded", amount.to_string());
-                    self.funds.confirm(&order, id, refund.amount, &event).await?
+                    let event = event(cx, "refunded", Money::new(refund.amount, currency).to_string());
+                    self.confirm(&order, id, &refund, &event, cx).await?
                 }
                 RefundOutcome::Refused { code } => {
                     cx.count("RefundsRefused", 1);
@@ -128,6 +133,27 @@ impl Refunder {
         }
         Err(busy())
     }
+
+    /// Notes that a refund went back, and puts its part on gift cards in the same transaction: the order remembers for good
+    /// that it was done.
+    async fn confirm(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        refund: &Refund,
+        event: &OrderEvent,
+        cx: &Cx,
+    ) -> Result<Changed, Problem> {
+        if refund.cards.is_empty() {
+            return Ok(self.funds.confirm(order, id, refund.amount, event).await?);
+        }
+        let credit = |card: &ToCard| self.payments.1.credit(&card.id, card.amount, id.as_str(), cx.now());
+        let credits = refund.cards.iter().map(credit).collect::<Result<_, _>>()?;
+        let done = self.funds.confirm_with(order, id, refund.amount, event, credits).await?;
+        let stands = self.load.load(&order.id).await?;
+        let stands = Box::new(stands.ok_or_else(|| Problem::internal("the order is gone"))?);
+        Ok(if done { Changed::Yes(stands) } else { Changed::No(stands) })
+    }
 }
 
 impl Capturer {
@@ -144,8 +170,8 @@ impl Capturer {
             Some(Err(error)) => return Ok(Carried::NotYet(error.to_string())),
             None => return Ok(Carried::NotYet("time-out".into())),
         };
-        let funds = match answer.outcome {
-            Outcome::Succeeded => Some(Funds::of(amount.amount)),
+        let taken = match answer.outcome {
+            Outcome::Succeeded => Some(amount.amount),
             // The bank let it go: there is nothing to be taken any more, and people must look.
             Outcome::Canceled | Outcome::Missing | Outcome::Declined { .. } | Outcome::Refunded => None,
             Outcome::Authorized | Outcome::Processing | Outcome::RequiresAction { .. } => {
@@ -154,11 +180,11 @@ impl Capturer {
         };
         let mut order = order;
         for _ in 0..ROUNDS {
-            let kind = if funds.is_some() { "captured" } else { "capture_failed" };
-            if funds.is_none() {
+            let kind = if taken.is_some() { "captured" } else { "capture_failed" };
+            if taken.is_none() {
                 cx.count("CapturesFailed", 1);
             }
-            match self.funds.captured(&order, funds.as_ref(), &event(cx, kind, amount.to_string())).await? {
+            match self.funds.captured(&order, taken, &event(cx, kind, amount.to_string())).await? {
                 Changed::Yes(order) => return Ok(Carried::Out(order)),
                 Changed::No(stands) if stands.payment.status != PaymentStatus::Authorized => {
                     return Ok(Carried::Out(stands));

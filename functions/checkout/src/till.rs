@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use aws::breaker::State as BreakerState;
 use aws::{Capability, ConfigError, DataError, Grant, Platform};
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
 use inventory::table::SettleHolds;
 use inventory::{CounterKey, Part};
 use kernel::counter::Outcome as Moved;
 use kernel::problem::code;
-use kernel::{Money, OrderId, Problem, Timestamp};
+use kernel::{OrderId, Problem, Timestamp};
 use lambda::{Alarm, Cx};
 use orders::funds::Funds;
 use orders::order::OrderEvent;
@@ -21,6 +21,8 @@ use orders::{Decision, Order, Payment, PaymentStatus, Status};
 use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, ProviderError, Refund, RefundOutcome};
 use promotions::UseKey;
 use promotions::table::SettleUses;
+
+use crate::velocity::Refusals;
 
 /// Money that came for a dead order went back by itself; people should know.
 pub const ALARM: Alarm = Alarm { metric: "UnmatchedPayments", threshold: 1, period_s: 60, periods: 1 };
@@ -34,12 +36,13 @@ pub struct Till {
     holds: SettleHolds,
     uses: SettleUses,
     payments: Payments,
+    refusals: Refusals,
 }
 
 impl Capability for Till {
     fn grants() -> Vec<Grant> {
         let record = [LoadOrder::grants(), DecideOrder::grants(), BuryOrder::grants()].concat();
-        [record, SettleHolds::grants(), SettleUses::grants(), Payments::grants()].concat()
+        [record, SettleHolds::grants(), SettleUses::grants(), Payments::grants(), Refusals::grants()].concat()
     }
 
     fn connect(platform: &Platform) -> Result<Self, ConfigError> {
@@ -50,6 +53,7 @@ impl Capability for Till {
             holds: SettleHolds::connect(platform)?,
             uses: SettleUses::connect(platform)?,
             payments: Payments::connect(platform)?,
+            refusals: Refusals::connect(platform)?,
         })
     }
 }
@@ -95,7 +99,8 @@ fn without_provider(outcome: Outcome) -> Answer {
 }
 
 /// Where a payment stands after an answer, with its token dropped once it is of no more use.
-fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
+fn payment_after(order: &Order, answer: &Answer) -> Payment {
+    let before = &order.payment;
     let id = Some(answer.intent.clone()).filter(|id| !id.is_empty());
     let mut payment = Payment {
         status: PaymentStatus::Canceled,
@@ -110,7 +115,7 @@ fn payment_after(before: &Payment, total: Money, answer: &Answer) -> Payment {
     match &answer.outcome {
         Outcome::Succeeded => {
             payment.status = PaymentStatus::Succeeded;
-            payment.funds = Some(Funds::of(total.amount));
+            payment.funds = Some(Funds::of(order.totals.total.amount));
         }
         Outcome::Authorized => payment.status = PaymentStatus::Authorized,
         Outcome::Declined { code } => {
@@ -174,14 +179,15 @@ impl Till {
     /// **The one settle command.** What the provider says becomes what the order says; synchronous answer, webhook, retry
     /// worker, reconciler and timer all come here, in any order and any number. Whoever comes second changes nothing.
     pub async fn settle(&self, order: &Order, answer: &Answer, cx: &Cx) -> Result<Standing, Problem> {
-        let payment = payment_after(&order.payment, order.charged(), answer);
+        let payment = payment_after(order, answer);
         let decided = match &answer.outcome {
             Outcome::Succeeded | Outcome::Authorized => {
                 self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
             }
             Outcome::Declined { code } => {
                 let event = event(cx, "payment_declined", Some(code.clone()));
-                self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?
+                let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event);
+                join(decided, self.refusals.count(order, code, cx)).await.0?
             }
             Outcome::RequiresAction { .. } if order.payment.status == PaymentStatus::RequiresAction => {
                 return Ok(Record::Order(Box::new(order.clone())));
@@ -200,6 +206,10 @@ impl Till {
                 self.decide.decide(&order.id, Decision::Expire, &payment, event(cx, "expired", None)).await?
             }
         };
+        if matches!(&decided, Decided::Before(Record::Order(stands)) if stands.status == Status::Pending) {
+            // The money is set aside, and somebody has begun to call the payment off: what the provider says to that decides.
+            return Box::pin(self.end(&order.id, cx)).await;
+        }
         self.standing(order, decided, answer, cx).await
     }
 
@@ -214,7 +224,7 @@ impl Till {
     /// Calls a pending order off for a reason that is not the payment's; nothing was asked of the provider for it.
     pub async fn cancel(&self, order: &Order, reason: &str, cx: &Cx) -> Result<Standing, Problem> {
         let nothing = without_provider(Outcome::Canceled);
-        let payment = payment_after(&order.payment, order.charged(), &nothing);
+        let payment = payment_after(order, &nothing);
         let event = event(cx, "cancelled", Some(reason.to_owned()));
         let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event).await?;
         self.standing(order, decided, &nothing, cx).await
@@ -237,11 +247,18 @@ impl Till {
         if order.charged().amount == 0 {
             return self.settle(&order, &without_provider(Outcome::Canceled), cx).await;
         }
+        if order.payment.capture_later && !order.calling_off {
+            match self.decide.call_off(&order.id, cx.now()).await? {
+                Decided::Now(_) => {}
+                Decided::Before(record) => return Ok(record),
+                Decided::Missing => return Ok(Record::Tombstone),
+            }
+        }
         let answer = self.payments.cancel(&intent_of(&order)).await.map_err(|error| {
             let detail = "the order stays as it is until the provider answers";
             Problem::new(code::PROVIDER_UNAVAILABLE, detail).because(error).retry_after(5)
         })?;
-        if answer.outcome == Outcome::Processing {
+        if matches!(answer.outcome, Outcome::Processing | Outcome::Authorized) {
             let detail = "the bank has not decided yet; the order stays as it is until then";
             return Err(Problem::new(code::PROVIDER_UNAVAILABLE, detail).retry_after(60));
         }

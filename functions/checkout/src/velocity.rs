@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws::table::n;
-use aws::{AttemptLimits, Capability, ConfigError, DataError, Grant, Item, Limit, Platform, TableSpec};
+use aws::{AttemptLimits, Capability, ConfigError, DataError, Grant, Item, Limit, Platform, TableSpec, capability};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use kernel::problem::code;
-use kernel::{CartId, Email, Problem, Timestamp, UserId};
+use kernel::{CartId, Email, OrderId, Problem, Timestamp, UserId};
 use lambda::{Alarm, Cx};
 use orders::Order;
 use orders::order::Address;
-use payments::Outcome;
 
 /// The table of counts.
 pub const TABLE: TableSpec = TableSpec {
@@ -44,27 +44,46 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Refusals that say nothing about the card: the shop's own mistakes.
 const NOT_THE_CARD: &[&str] = &["currency_not_supported", "amount_too_small", "amount_too_large"];
 
-aws::capability!(
-    /// Reads and raises the counts.
-    Counts on TABLE: ["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+capability!(
+    /// Reads the counts.
+    ReadCounts on TABLE: ["dynamodb:BatchGetItem"]
+);
+
+capability!(
+    /// Raises the counts.
+    RaiseCounts on TABLE: ["dynamodb:UpdateItem"]
 );
 
 /// Stops those who try too often.
 #[derive(Clone)]
 pub struct Velocity {
-    counts: Counts,
+    counts: ReadCounts,
     limits: AttemptLimits,
 }
 
-impl Capability for Velocity {
-    fn grants() -> Vec<Grant> {
-        Counts::grants()
-    }
-
-    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        Ok(Self { counts: Counts::connect(platform)?, limits: platform.config().attempts })
-    }
+/// Counts what the provider refused, whoever learns of it: the call that asked, or the worker that a report or a retry told.
+#[derive(Clone)]
+pub struct Refusals {
+    counts: RaiseCounts,
+    limits: AttemptLimits,
 }
+
+macro_rules! counts {
+    ($name:ident, $counts:ident) => {
+        impl Capability for $name {
+            fn grants() -> Vec<Grant> {
+                $counts::grants()
+            }
+
+            fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+                Ok(Self { counts: $counts::connect(platform)?, limits: platform.config().attempts })
+            }
+        }
+    };
+}
+
+counts!(Velocity, ReadCounts);
+counts!(Refusals, RaiseCounts);
 
 /// What an attempt to pay has in common with others.
 pub struct Attempt<'a> {
@@ -205,17 +224,18 @@ impl Velocity {
         };
         Seen { counts, refused }
     }
+}
 
-    /// Counts what the provider answered for an order, when it refused the money. The refusal stands whether or not it is
+impl Refusals {
+    /// Counts that the provider refused the money for an order, with this code. The refusal stands whether or not it is
     /// counted.
-    pub async fn answered(&self, order: &Order, outcome: &Outcome, cx: &Cx) {
-        let Outcome::Declined { code } = outcome else { return };
+    pub async fn count(&self, order: &Order, code: &str, cx: &Cx) {
         cx.count(DECLINED, 1);
-        if NOT_THE_CARD.contains(&code.as_str()) {
+        if NOT_THE_CARD.contains(&code) {
             return;
         }
         let counts = counts(&Attempt::of(order), &self.limits, cx.now());
-        let raised = try_join_all(counts.iter().map(|count| self.counts.raise(count)));
+        let raised = try_join_all(counts.iter().map(|count| self.counts.raise(count, &order.id)));
         match cx.within(PATIENCE, raised).await {
             Some(Ok(_)) => {}
             Some(Err(error)) => cx.note("attempts_uncounted", error.to_string()),
@@ -224,7 +244,7 @@ impl Velocity {
     }
 }
 
-impl Counts {
+impl ReadCounts {
     /// How many refusals each has; those without any are left out. What was counted a moment ago may be missing: an
     /// eventually consistent read costs half.
     async fn read(&self, counts: &[Count]) -> Result<BTreeMap<String, u32>, DataError> {
@@ -234,19 +254,22 @@ impl Counts {
         let keys: Vec<Item> = counts.iter().map(|count| self.table.key(&count.id)).collect();
         let items = self.table.get_many(keys, false).await?;
         let read = |item: Item| {
-            let number = item.get("refused").and_then(|value| value.as_n().ok()).and_then(|text| text.parse().ok());
-            Some((item.get("pk")?.as_s().ok()?.clone(), number?))
+            let orders = item.get("orders")?.as_ss().ok()?;
+            Some((item.get("pk")?.as_s().ok()?.clone(), u32::try_from(orders.len()).unwrap_or(u32::MAX)))
         };
         Ok(items.into_iter().filter_map(read).collect())
     }
+}
 
-    async fn raise(&self, count: &Count) -> Result<(), DataError> {
+impl RaiseCounts {
+    /// A count is the set of orders that were refused: whoever tells of one again changes nothing.
+    async fn raise(&self, count: &Count, order: &OrderId) -> Result<(), DataError> {
         let update = self.table.client().update_item().table_name(self.table.name());
         let update = update
             .set_key(Some(self.table.key(&count.id)))
-            .update_expression("SET expires = :until ADD refused :one")
+            .update_expression("SET expires = :until ADD orders :order")
             .expression_attribute_values(":until", n(count.until.after(Duration::from_secs(60)).seconds()))
-            .expression_attribute_values(":one", n(1));
+            .expression_attribute_values(":order", AttributeValue::Ss(vec![order.to_string()]));
         update.send().await?;
         Ok(())
     }

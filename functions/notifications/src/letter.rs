@@ -214,6 +214,7 @@ mod tests {
                 funds: None,
                 capture: None,
             },
+            calling_off: false,
             events: Vec::new(),
             created_at: at,
             expires_at: at,

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use kernel::counter::Counter;
-use kernel::{Money, RefundId, Sku, Timestamp};
+use kernel::{GiftCardId, Money, RefundId, Sku, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Order, OrderLine, PaymentStatus, Status};
 
-/// Money that was taken, and its refunds.
+/// Money that was taken, by the provider and from gift cards, and its refunds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Funds {
     /// `received` was taken, `available` may go back, `taken` went back.
@@ -46,11 +46,23 @@ pub struct RefundedLine {
     pub quantity: u32,
 }
 
+/// What of a refund goes back to one gift card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToCard {
+    /// The card.
+    pub id: GiftCardId,
+    /// How much, in minor units.
+    pub amount: i64,
+}
+
 /// A refund as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// How much, in minor units.
     pub amount: i64,
+    /// What of it goes back to gift cards; the rest goes back through the provider.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<ToCard>,
     /// Where it stands.
     pub status: RefundStatus,
     /// The lines it is for; none when it is an amount.
@@ -69,6 +81,14 @@ pub struct Refund {
     pub code: Option<String>,
 }
 
+impl Refund {
+    /// What of it goes back to gift cards, in minor units.
+    #[must_use]
+    pub fn to_cards(&self) -> i64 {
+        self.cards.iter().map(|card| card.amount).sum()
+    }
+}
+
 impl Funds {
     /// Money that was just taken.
     #[must_use]
@@ -76,17 +96,15 @@ impl Funds {
         Self { counter: Counter::holding(amount), refunds: BTreeMap::new() }
     }
 
-    /// What is kept: taken and not given back, in minor units.
-    #[must_use]
-    pub fn kept(&self) -> i64 {
-        self.counter.received - self.counter.taken
+    /// The refunds that were not refused.
+    fn standing(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.values().filter(|refund| refund.status != RefundStatus::Refused)
     }
 
     /// How many units of an item were given back for, or are about to be.
     #[must_use]
     pub fn units(&self, sku: &Sku) -> u32 {
-        let stands = self.refunds.values().filter(|refund| refund.status != RefundStatus::Refused);
-        stands.flat_map(|refund| &refund.lines).filter(|line| line.sku == *sku).map(|line| line.quantity).sum()
+        self.standing().flat_map(|refund| &refund.lines).filter(|line| line.sku == *sku).map(|line| line.quantity).sum()
     }
 
     /// Where order and payment stand once a refund of so much has gone back.
@@ -118,6 +136,40 @@ pub enum LineError {
 }
 
 impl Order {
+    /// The money that the provider keeps for this order: taken and not given back, in minor units.
+    #[must_use]
+    pub fn kept(&self) -> i64 {
+        let Some(funds) = &self.payment.funds else { return 0 };
+        let back = funds.refunds.values().filter(|refund| refund.status == RefundStatus::Succeeded);
+        self.taken() - back.map(|refund| refund.amount - refund.to_cards()).sum::<i64>()
+    }
+
+    /// The money that the provider took for this order, in minor units: all that was paid, less what gift cards paid.
+    #[must_use]
+    pub fn taken(&self) -> i64 {
+        self.payment.funds.as_ref().map_or(0, |funds| funds.counter.received - self.by_cards())
+    }
+
+    /// What of a refund goes to gift cards: the provider gives back first, then the cards get theirs, the last one that was
+    /// drawn on first. Refunds that stand already have taken their part.
+    #[must_use]
+    pub fn to_cards(&self, amount: i64) -> Vec<ToCard> {
+        let Some(funds) = &self.payment.funds else { return Vec::new() };
+        let by_provider: i64 = funds.standing().map(|refund| refund.amount - refund.to_cards()).sum();
+        let mut rest = amount - amount.min((self.taken() - by_provider).max(0));
+        let mut cards = Vec::new();
+        let drawn: Vec<_> = self.gift_cards().collect();
+        for (id, paid) in drawn.into_iter().rev() {
+            let back = funds.standing().flat_map(|refund| &refund.cards).filter(|card| card.id == *id);
+            let part = rest.min(paid.amount - back.map(|card| card.amount).sum::<i64>());
+            if part > 0 {
+                cards.push(ToCard { id: id.clone(), amount: part });
+                rest -= part;
+            }
+        }
+        cards
+    }
+
     /// What was paid for a line, tax and discount reckoned in.
     fn paid_for(&self, line: &OrderLine) -> i64 {
         let totals = &self.totals;

@@ -231,7 +231,7 @@ pub struct Payment {
     /// Whether the money is only set aside until the goods are shipped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub capture_later: bool,
-    /// The money that was taken, in minor units, and what of it went back: refunds are held in it and confirmed, so that
+    /// The money that was taken, gift cards' too, in minor units, and what of it went back: refunds are held in it and confirmed, so that
     /// never more goes back than was taken. Only once money was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funds: Option<Funds>,
@@ -304,6 +304,10 @@ pub struct Order {
     pub shipping_method: String,
     /// How it is paid.
     pub payment: Payment,
+    /// Whether the provider was asked to let go of money that is only set aside, or is about to be: from then on such money
+    /// does not make the order paid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calling_off: bool,
     /// What happened to it, oldest first.
     pub events: Vec<OrderEvent>,
     /// When it was placed.
@@ -319,8 +323,13 @@ impl Order {
     #[must_use]
     pub fn charged(&self) -> Money {
         let total = self.totals.total;
-        let by_cards: i64 = self.gift_cards().map(|(_, money)| money.amount).sum();
-        Money::new(total.amount - by_cards, total.currency)
+        Money::new(total.amount - self.by_cards(), total.currency)
+    }
+
+    /// What all gift cards pay of it, in minor units.
+    #[must_use]
+    pub fn by_cards(&self) -> i64 {
+        self.gift_cards().map(|(_, money)| money.amount).sum()
     }
 
     /// What gift cards pay of it.

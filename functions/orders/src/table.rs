@@ -158,6 +158,26 @@ impl DecideOrder {
         self.change(id, status, payment, event).await
     }
 
+    /// Notes that the payment of a pending order is about to be called off. It comes before the provider is asked: an order must
+    /// not become paid with money that the provider lets go of at the same time.
+    pub async fn call_off(&self, id: &OrderId, now: Timestamp) -> Result<Decided, DataError> {
+        let request = self.table.client().update_item().table_name(self.table.name());
+        let result = request
+            .set_key(Some(self.table.key(id.as_str())))
+            .update_expression("SET calling_off = :yes, version = version + :one, updated_at = :at")
+            .condition_expression("#status = :pending")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":pending", s(Status::Pending.as_str()))
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":at", attribute(&now)?)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        decided(written(result)?)
+    }
+
     /// Notes where the payment of a pending order stands.
     pub async fn note_payment(&self, id: &OrderId, payment: &Payment, event: OrderEvent) -> Result<Decided, DataError> {
         self.change(id, Status::Pending, payment, event).await
@@ -214,6 +234,10 @@ impl DecideOrder {
         event: OrderEvent,
     ) -> Result<Decided, DataError> {
         let at = attribute(&event.at)?;
+        let mut condition = String::from("#status = :pending");
+        if payment.status == PaymentStatus::Authorized {
+            condition.push_str(" AND attribute_not_exists(calling_off)");
+        }
         let request = self.table.client().update_item().table_name(self.table.name());
         let result = request
             .set_key(Some(self.table.key(id.as_str())))
@@ -221,7 +245,7 @@ impl DecideOrder {
                 "SET #status = :status, payment = :payment, events = list_append(events, :event), \
                  version = version + :one, updated_at = :at",
             )
-            .condition_expression("#status = :pending")
+            .condition_expression(condition)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":pending", s(Status::Pending.as_str()))

@@ -4,7 +4,7 @@ use kernel::{Currency, Email, GiftCardId, Money, OrderId, RefundId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::funds::{Refund, RefundStatus, RefundedLine};
+use crate::funds::{Refund, RefundStatus, RefundedLine, ToCard};
 use crate::order::{Address, Order, OrderEvent, OrderLine, PaymentStatus, Status, Totals, UsedCoupon};
 
 /// An order.
@@ -102,6 +102,9 @@ pub struct RefundView {
     pub id: RefundId,
     /// How much.
     pub amount: Money,
+    /// What of it goes back to gift cards; the rest goes back the way it was paid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gift_cards: Vec<GiftCardShare>,
     /// Where it stands.
     pub status: RefundStatus,
     /// The units it is for; none when it is an amount.
@@ -120,9 +123,11 @@ impl RefundView {
     /// As clients read it.
     #[must_use]
     pub fn of(id: &RefundId, refund: &Refund, currency: Currency) -> Self {
+        let share = |card: &ToCard| GiftCardShare { id: card.id.clone(), amount: Money::new(card.amount, currency) };
         Self {
             id: id.clone(),
             amount: Money::new(refund.amount, currency),
+            gift_cards: refund.cards.iter().map(share).collect(),
             status: refund.status,
             lines: refund.lines.clone(),
             reason: refund.reason.clone(),

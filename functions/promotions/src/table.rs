@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws::table::{Written, from_item, to_item, written};
 use aws::{Capability, ConfigError, DataError, Grant, Item, Platform, Resource, TableSpec, capability};
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use counters::{Held, Moved, Settlement};
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use counters::{Change, Held, Moved, Settlement};
 use kernel::counter::{Adjustment, Counter, HoldRequest, Outcome};
 use kernel::{CouponCode, GiftCardId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,11 @@ capability!(
 capability!(
     /// Puts money on a gift card, or takes it off.
     AdjustGiftCard on TABLE: ["dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Puts refunded money back on gift cards, as part of a transaction.
+    CreditGiftCards on TABLE: ["dynamodb:UpdateItem"]
 );
 
 /// Takes what orders hold, or gives it back, as their records say.
@@ -282,6 +287,20 @@ impl SettleUses {
     ) -> Result<Outcome, DataError> {
         let settlement = Settlement { op, committed, created, now, marks: self.marks };
         counters::settle(&self.table, &key.partition(), &settlement).await
+    }
+}
+
+impl CreditGiftCards {
+    /// The write that puts so much on a card, in the card's minor units. A card whose time is over gets it too: staff sees it there.
+    pub fn credit(
+        &self,
+        id: &GiftCardId,
+        amount: i64,
+        op: &str,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, DataError> {
+        let adjustment = Adjustment { op, quantity: amount, fingerprint: "refund", expected: None };
+        Change::moving(&adjustment, None, now)?.within(&self.table, &UseKey::GiftCard(id.clone()).partition())
     }
 }
 

@@ -184,6 +184,13 @@ pub fn cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<Vec<
     reasons.iter().any(Option::is_some).then_some(reasons)
 }
 
+/// Whether a transaction was cancelled: a condition of it failed, or it met a neighbour. Nothing of it was written.
+#[must_use]
+pub fn was_cancelled<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    matches!(error, SdkError::ServiceError(context)
+        if matches!(context.err(), TransactWriteItemsError::TransactionCanceledException(_)))
+}
+
 /// A text attribute.
 #[must_use]
 pub fn s(text: impl Into<String>) -> AttributeValue {

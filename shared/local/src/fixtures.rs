@@ -344,6 +344,7 @@ fn order(
             funds: (payment == PaymentStatus::Succeeded).then(|| orders::funds::Funds::of(3070)),
             capture: (payment == PaymentStatus::Authorized).then_some(3070),
         },
+        calling_off: false,
         events: vec![OrderEvent { at: created, kind: "placed".into(), actor: customer()?.to_string(), detail: None }],
         created_at: created,
         expires_at: expires,

@@ -385,6 +385,7 @@ fn pending(id: OrderId, body: PlaceOrder, priced: Priced, expires_at: Timestamp,
         billing_address: body.billing_address,
         shipping_method: body.shipping_method,
         payment,
+        calling_off: false,
         events: vec![OrderEvent { at: now, kind: "placed".into(), actor: cx.actor(), detail: None }],
         created_at: now,
         expires_at,
@@ -612,10 +613,7 @@ impl Desk {
         }
         let limit = self.payment_timeout.min(cx.remaining().saturating_sub(AFTER_PAYMENT));
         let standing = match self.till.charge(&order, limit, cx).await {
-            Asked::Known(answer) => {
-                let refused = self.velocity.answered(&order, &answer.outcome, cx);
-                join(self.till.settle(&order, &answer, cx), refused).await.0?
-            }
+            Asked::Known(answer) => self.till.settle(&order, &answer, cx).await?,
             Asked::Unknown(reason) => self.till.note_unknown(&order, &reason, cx).await?,
         };
         self.answer(standing, cx).await

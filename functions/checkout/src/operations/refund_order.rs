@@ -97,6 +97,7 @@ async fn handle(call: Call<Path, Nothing, RefundRequest>, cashier: Refunder) -> 
         rounds += 1;
         let refund = Refund {
             amount: amount.amount,
+            cards: order.to_cards(amount.amount),
             status: RefundStatus::Pending,
             lines: body.lines.clone().unwrap_or_default(),
             reason: body.reason.clone(),

@@ -1,9 +1,11 @@
 //! The money of an order: conditional writes on the order's own item, so that the state and the event are one write.
 
-use aws::table::{Written, attribute, from_item, n, s, written};
+use aws::table::{Written, attribute, from_item, n, s, was_cancelled, written};
 use aws::{DataError, capability};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use kernel::counter::Hold;
 use kernel::{Money, RefundId};
 
@@ -80,8 +82,9 @@ impl MoveFunds {
             payment.funds.refunds.#id = :refund, payment.funds.rev = payment.funds.rev + :one, \
             events = list_append(events, :event), version = version + :one, updated_at = :at";
         let condition = "payment.funds.available >= :q AND attribute_not_exists(payment.funds.refunds.#id)";
-        // What lines are worth depends on the refunds before; an amount depends on nothing but what is left.
-        let request = if refund.lines.is_empty() {
+        // What lines are worth, and what goes to a gift card, depends on the refunds before; an amount that the provider gives
+        // back depends on nothing but what is left.
+        let request = if refund.lines.is_empty() && order.by_cards() == 0 {
             self.change(order, update, condition, event)?
         } else {
             self.change_of(order, update, condition, event)?
@@ -102,6 +105,45 @@ impl MoveFunds {
         amount: i64,
         event: &OrderEvent,
     ) -> Result<Changed, DataError> {
+        Self::send(self.confirmation(order, id, amount, event)?).await
+    }
+
+    /// The same, together with what puts its part on gift cards: both or neither, and never twice. Whether it was done; if
+    /// not, something else had happened to the order since, or to a card at this moment.
+    pub async fn confirm_with(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        amount: i64,
+        event: &OrderEvent,
+        credits: Vec<TransactWriteItem>,
+    ) -> Result<bool, DataError> {
+        let request = self.confirmation(order, id, amount, event)?;
+        let confirmation = Update::builder()
+            .table_name(self.table.name())
+            .set_key(request.get_key().clone())
+            .set_update_expression(request.get_update_expression().clone())
+            .set_condition_expression(request.get_condition_expression().clone())
+            .set_expression_attribute_names(request.get_expression_attribute_names().clone())
+            .set_expression_attribute_values(request.get_expression_attribute_values().clone())
+            .build()
+            .map_err(|error| DataError::Invalid(error.to_string()))?;
+        let actions = std::iter::once(TransactWriteItem::builder().update(confirmation).build()).chain(credits);
+        let request = self.table.client().transact_write_items().set_transact_items(Some(actions.collect()));
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if was_cancelled(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn confirmation(
+        &self,
+        order: &Order,
+        id: &RefundId,
+        amount: i64,
+        event: &OrderEvent,
+    ) -> Result<UpdateItemFluentBuilder, DataError> {
         let funds = order.payment.funds.as_ref();
         let (status, payment) = match funds {
             Some(funds) => funds.after(amount, order.status, order.payment.status),
@@ -119,7 +161,7 @@ impl MoveFunds {
             .expression_attribute_values(":succeeded", attribute(&RefundStatus::Succeeded)?)
             .expression_attribute_values(":status", s(status.as_str()))
             .expression_attribute_values(":payment", attribute(&payment)?);
-        Self::send(request).await
+        Ok(request)
     }
 
     /// Releases a refund that the provider refused for good.
@@ -157,24 +199,20 @@ impl MoveFunds {
         Self::send(request).await
     }
 
-    /// Notes how a capture ended: with the money, or without when it was called off meanwhile.
-    pub async fn captured(
-        &self,
-        order: &Order,
-        funds: Option<&Funds>,
-        event: &OrderEvent,
-    ) -> Result<Changed, DataError> {
-        let status = if funds.is_some() { PaymentStatus::Succeeded } else { PaymentStatus::Canceled };
+    /// Notes how a capture ended: with so much money, or without any when it was called off meanwhile. What gift cards paid
+    /// was taken with the order.
+    pub async fn captured(&self, order: &Order, taken: Option<i64>, event: &OrderEvent) -> Result<Changed, DataError> {
+        let status = if taken.is_some() { PaymentStatus::Succeeded } else { PaymentStatus::Canceled };
+        let funds = Funds::of(taken.unwrap_or(0) + order.by_cards());
         let update = "SET payment.#status = :status, payment.funds = :funds, events = list_append(events, :event), \
             version = version + :one, updated_at = :at";
         let request =
             self.change(order, update, "payment.#status = :authorized AND attribute_exists(payment.capture)", event)?;
-        let nothing = Funds::of(0);
         let request = request
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":authorized", attribute(&PaymentStatus::Authorized)?)
             .expression_attribute_values(":status", attribute(&status)?)
-            .expression_attribute_values(":funds", attribute(funds.unwrap_or(&nothing))?);
+            .expression_attribute_values(":funds", attribute(&funds)?);
         Self::send(request).await
     }
 }

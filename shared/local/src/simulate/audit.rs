@@ -9,7 +9,7 @@ use inventory::reservation::{Reservation, State};
 use inventory::{CounterKey, Part};
 use kernel::OrderId;
 use kernel::audit::{Books, Record, Standing, Violation};
-use orders::funds::{Funds, RefundStatus};
+use orders::funds::RefundStatus;
 use orders::{Order, Payment, PaymentStatus, Status};
 use payments::builtin::Stored;
 use promotions::table::UseItem;
@@ -177,7 +177,7 @@ impl Watch {
             {
                 wrong.push(format!("the funds of {} do not balance: {:?}", order.id, funds.counter));
             }
-            let taken = order.payment.funds.as_ref().map(|funds| funds.counter.received);
+            let taken = order.payment.funds.as_ref().map(|_| order.taken());
             let owed = capture.unwrap_or(order.charged().amount);
             if order.status == Status::Paid && taken != Some(owed) && status != PaymentStatus::Authorized {
                 wrong.push(format!("{} is paid and {taken:?} of {owed} was taken", order.id));
@@ -187,7 +187,7 @@ impl Watch {
             if open > 0 || capture.is_some() && status == PaymentStatus::Authorized {
                 stuck.push(format!("{} has {open} open refunds, capture {capture:?}", order.id));
             }
-            books.entry(order.id).or_default().0 = order.payment.funds.as_ref().map_or(0, Funds::kept);
+            books.entry(order.id.clone()).or_default().0 = order.kept();
         }
         for intent in intents {
             if intent.refunded > intent.captured || intent.captured > intent.amount.amount {

@@ -208,6 +208,19 @@ async fn a_repeated_refusal_is_counted_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_comes_by_report_counts_too_and_once() {
+    let world = World::open(&[("OXCART_ATTEMPTS_CART", "2/600")]).await;
+    let cart = world.cart().await;
+    let (status, order, _) = world.pay(&cart, "a@example.com", "1", "pm_card_authenticationRequired").await;
+    assert_eq!(status, 202, "{order}");
+    let provider = payments::builtin::Builtin::connect(world.shop.platform()).unwrap();
+    provider.confirm(order["payment"]["client_secret"].as_str().unwrap(), false).await.unwrap();
+    world.shop.drain().await;
+    assert_eq!(world.pay(&cart, "a@example.com", "1", DECLINED).await.0, 402);
+    assert_eq!(world.pay(&cart, "a@example.com", "1", VISA).await.0, 429);
+}
+
+#[tokio::test]
 async fn no_line_of_the_log_carries_a_card_number_or_who_was_counted() {
     let world = World::open(&[("OXCART_ATTEMPTS_CART", "1/600")]).await;
     let cart = world.cart().await;

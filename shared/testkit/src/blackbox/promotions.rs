@@ -28,6 +28,7 @@ pub fn cases() -> Vec<Case> {
         case("promotions.fifty checkouts race for five uses", fifty),
         case("promotions.a gift card pays and what is left is charged", gift_card),
         case("promotions.a gift card that pays for all needs no payment", all_by_card),
+        case("promotions.a refund goes back the way it was paid", back_to_card),
         case("promotions.a gift card that does not pay says why", card_says_why),
         case("promotions.ten checkouts race for one gift card", ten_for_a_card),
         case("promotions.staff puts money on a gift card and takes it off", adjusted),
@@ -394,6 +395,32 @@ async fn all_by_card(shop: Shop) -> Outcome {
     spent_becomes(&shop, &first, 500).await?;
     spent_becomes(&shop, &second, total - 500).await?;
     shop.stock_becomes(&goods.sku, Stock::sold(5, 1)).await
+}
+
+async fn back_to_card(shop: Shop) -> Outcome {
+    let goods = shop.product(Wanted { units: 5, price: 3_000, ..Wanted::default() }).await?;
+    let (id, code) = card(&shop, 1_000).await?;
+    let cart = shop.filled_cart(&[(&goods.sku, 1)]).await?;
+    let mut body = checkout_body(&cart, &shop.email(), &shop.quote(&cart).await?, VISA);
+    body["gift_cards"] = json!([code]);
+    let order = shop.checkout(&shop.unique("key"), &body).await?.expect(201)?;
+    let total = order.integer("/totals/total/amount")?;
+    spent_becomes(&shop, &id, 1_000).await?;
+    let path = format!("/v1/admin/orders/{}/refunds", order.text("/id")?);
+    let refund = async |amount: i64| -> Outcome<Answer> {
+        let body = json!({ "amount": { "amount": amount, "currency": "EUR" }, "reason": "broken" });
+        let request = shop.by_staff(Method::POST, path.as_str()).await?.key(&shop.unique("refund"));
+        Ok(request.json(&body).send().await?.expect(201)?)
+    };
+    let first = refund(total - 1_200).await?;
+    ensure!(first.body.get("gift_cards").is_none(), "{}", first.wrong("the provider gives back first"));
+    let second = refund(500).await?;
+    same("to the card", second.integer("/gift_cards/0/amount/amount")?, 300)?;
+    same("which card", second.text("/gift_cards/0/id")?, &id)?;
+    refund(700).await?;
+    let seen = shop.by_staff(Method::GET, format!("/v1/admin/gift-cards/{id}")).await?.send().await?.expect(200)?;
+    same("on the card again", seen.integer("/balance/amount")?, 1_000)?;
+    same("status", shop.order(order.text("/id")?, order.text("/token")?).await?.text("/status")?, "refunded")
 }
 
 async fn card_says_why(shop: Shop) -> Outcome {
