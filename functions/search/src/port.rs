@@ -75,8 +75,7 @@ impl Generation {
     pub fn parse(name: &str) -> Option<Self> {
         let letter = |byte: &u8| byte.is_ascii_lowercase();
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let fits =
-            name.len() <= 40 && name.as_bytes().first().is_some_and(|byte| letter(byte)) && name.bytes().all(good);
+        let fits = name.len() <= 40 && name.as_bytes().first().is_some_and(letter) && name.bytes().all(good);
         fits.then(|| Self(name.to_owned()))
     }
 

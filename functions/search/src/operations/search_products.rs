@@ -390,7 +390,7 @@ fn filters(parameters: &Parameters) -> Result<Filters, Problem> {
             detail,
         });
     };
-    let brands = parameters.brand.as_deref().map(|text| values(text)).unwrap_or_default();
+    let brands = parameters.brand.as_deref().map(values).unwrap_or_default();
     if brands.len() > FILTER_VALUES {
         wrong("brand", format!("must have at most {FILTER_VALUES} values"));
     }
