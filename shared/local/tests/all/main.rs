@@ -13,5 +13,6 @@ mod promotions;
 mod pump;
 mod request;
 mod saga;
+mod search;
 mod support;
 mod velocity;
