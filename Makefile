@@ -40,7 +40,7 @@ mutants: ## takes one guard after the other out of a copy of the code: how soon 
 costs: ## what each flow costs at the database: writes docs/cost.md
 	@$(OXCART) costs
 
-relevance: ## nDCG@10 of the embedded search beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
+relevance: ## nDCG@10 of search (and of OpenSearch at OPENSEARCH_URL) beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
 	@test -n "$(CATALOG)" -a -n "$(JUDGMENTS)" || { echo "make relevance CATALOG=products.jsonl.gz JUDGMENTS=judgments.csv [MAP=map.toml]"; exit 2; }
 	@$(CARGO) run --quiet --locked --release -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
 
