@@ -89,6 +89,9 @@ test-dynamodb: ## the table and counter tests against Amazon's DynamoDB Local (n
 test-stripe: ## Stripe's adapter against localstripe: pay, decline, 3-D Secure, refund, webhook (needs python3)
 	@infra/scripts/test-stripe.sh $(ARGS)
 
+test-opensearch: ## the contract of search engines against a real OpenSearch (needs Java 17 and mvn, or Docker)
+	@infra/scripts/test-opensearch.sh $(ARGS)
+
 # --- AWS and its emulators -----------------------------------------------------------------------------------------
 
 tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (needs python3 and terraform)
@@ -115,7 +118,7 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
 
-ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
+ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, e2e
 	@.ci/run
 
-.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci relevance bench-search
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci relevance bench-search test-opensearch

@@ -6,50 +6,84 @@ use aws::{Capability, ConfigError, Grant, Platform};
 use kernel::Problem;
 use kernel::problem::code;
 
+use crate::opensearch::{self, OpenSearch, Work};
 use crate::port::{Answer, Generation, Health, SearchEngine, SearchError, Target, Write, Written};
 use crate::query::{Found, Query, Spelling, Suggested, Typed};
 
 /// What a process puts under the port with [`Platform::with_adapter`].
 pub type Adapter = Arc<dyn SearchEngine>;
 
-/// The search engine of this stage (`OXCART_SEARCH`).
+/// The search engine of this stage (`OXCART_SEARCH`), for who searches.
 #[derive(Clone)]
-pub struct Engine {
+pub struct Engine(Chosen);
+
+/// The same, for who writes what changed.
+#[derive(Clone)]
+pub struct WriteEngine(Chosen);
+
+/// The same, for who makes a new index.
+#[derive(Clone)]
+pub struct RebuildEngine(Chosen);
+
+/// The same, for who looks how it is.
+#[derive(Clone)]
+pub struct WatchEngine(Chosen);
+
+#[derive(Clone)]
+struct Chosen {
     adapter: Adapter,
     off: bool,
 }
 
-impl Capability for Engine {
-    fn grants() -> Vec<Grant> {
-        // The embedded engine is in the process.
-        Vec::new()
-    }
+macro_rules! engine_for {
+    ($name:ident: $($work:ident),+) => {
+        impl Capability for $name {
+            fn grants() -> Vec<Grant> {
+                // The embedded engine is in the process, and needs none.
+                [$(opensearch::grants(Work::$work)),+].concat()
+            }
 
-    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-        match platform.config().search.as_str() {
-            "off" => Ok(Self { adapter: Arc::new(Off), off: true }),
-            "embedded" => platform.adapter::<Adapter>().map(|adapter| Self { adapter, off: false }).ok_or_else(|| {
-                ConfigError::one("OXCART_SEARCH: the embedded engine is only in the local shop's own process")
-            }),
-            other => Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
+            fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+                choose(platform).map(Self)
+            }
         }
-    }
+
+        impl $name {
+            /// Whether this stage has no search: then nothing needs to be read for it.
+            #[must_use]
+            pub fn is_off(&self) -> bool {
+                self.0.off
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = dyn SearchEngine;
+
+            fn deref(&self) -> &Self::Target {
+                &*self.0.adapter
+            }
+        }
+    };
 }
 
-impl Engine {
-    /// Whether this stage has no search: then nothing needs to be read for it.
-    #[must_use]
-    pub fn is_off(&self) -> bool {
-        self.off
-    }
-}
+engine_for!(Engine: Find);
+engine_for!(WriteEngine: Write);
+engine_for!(RebuildEngine: Rebuild, Watch);
+engine_for!(WatchEngine: Watch);
 
-impl std::ops::Deref for Engine {
-    type Target = dyn SearchEngine;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.adapter
-    }
+fn choose(platform: &Platform) -> Result<Chosen, ConfigError> {
+    let adapter: Adapter = match platform.config().search.as_str() {
+        "off" => return Ok(Chosen { adapter: Arc::new(Off), off: true }),
+        "opensearch" => match platform.adapter::<Adapter>() {
+            Some(shared) => shared,
+            None => Arc::new(OpenSearch::connect(platform)?),
+        },
+        "embedded" => platform.adapter::<Adapter>().ok_or_else(|| {
+            ConfigError::one("OXCART_SEARCH: the embedded engine is only in the local shop's own process")
+        })?,
+        other => return Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
+    };
+    Ok(Chosen { adapter, off: false })
 }
 
 /// What a stage without search has.

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod entry;
 pub mod indexer;
 pub mod lexicons;
+pub mod opensearch;
 pub mod operations;
 pub mod port;
 pub mod query;
@@ -22,6 +23,7 @@ use lambda::Function;
 pub use clause::{Clause, Field};
 pub use document::Document;
 pub use entry::{Entry, Signals};
+pub use opensearch::OpenSearch;
 pub use port::{Generation, Health, SearchEngine, SearchError, Target, Write, Written};
 pub use query::{Filters, Found, Position, Query, Sort, Suggested, Typed};
 

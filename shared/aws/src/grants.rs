@@ -52,6 +52,11 @@ pub enum Resource {
         /// The folder, without a slash.
         name: &'static str,
     },
+    /// A path of the search domain, in a stage that has one.
+    Search {
+        /// The path, without the slash that it begins with; `{prefix}` stands for the stage's prefix.
+        path: &'static str,
+    },
     /// The verified sender of mail.
     Sender,
 }

@@ -24,7 +24,7 @@ use testkit::{Target, blackbox, race};
 type Failure = Box<dyn std::error::Error>;
 
 /// Variables of the shop's functions that may be set from outside.
-const TUNABLE: [&str; 8] = [
+const TUNABLE: [&str; 10] = [
     "OXCART_ISSUER",
     "OXCART_MAIL_FROM",
     "OXCART_PAYMENT_TIMEOUT_MS",
@@ -33,6 +33,8 @@ const TUNABLE: [&str; 8] = [
     "OXCART_PAYMENTS",
     "OXCART_STRIPE_URL",
     "OXCART_LANGUAGE",
+    "OXCART_OPENSEARCH_URL",
+    "OXCART_OPENSEARCH_SHARDS",
 ];
 
 fn main() -> ExitCode {
@@ -229,7 +231,8 @@ fn search_of(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<S
     match arguments.get("--search").or_else(|| set(vars, "OXCART_SEARCH")).unwrap_or("embedded") {
         "embedded" => Ok(Search::Embedded),
         "off" => Ok(Search::Off),
-        other => Err(format!("there is no search engine `{other}`; known are embedded and off").into()),
+        "opensearch" => Ok(Search::OpenSearch),
+        other => Err(format!("there is no search engine `{other}`; known are embedded, opensearch and off").into()),
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Search {
     Off,
     /// The embedded one: in the shop's folder, or in memory.
     Embedded,
+    /// The OpenSearch that `OXCART_OPENSEARCH_URL` names.
+    OpenSearch,
 }
 
 impl Search {
@@ -112,6 +114,7 @@ impl Search {
         match self {
             Self::Off => "off",
             Self::Embedded => "embedded",
+            Self::OpenSearch => "opensearch",
         }
     }
 }
@@ -278,6 +281,7 @@ impl Shop {
         };
         let search = search_engine(&options, &platform)?;
         let platform = match search.clone() {
+            // All functions of this process ask through the same one.
             Some(adapter) => platform.with_adapter(adapter),
             None => platform,
         };
@@ -325,7 +329,7 @@ impl Shop {
         &self.0.bank
     }
 
-    /// The embedded search engine, when it has one.
+    /// Its search engine, when it has one.
     #[must_use]
     pub fn search(&self) -> Option<&search::engine::Adapter> {
         self.0.search.as_ref()
@@ -583,10 +587,12 @@ pub(crate) fn problem_response(problem: &Problem, id: &str) -> Response<Bytes> {
     response
 }
 
-/// The embedded search engine, when the shop has one.
+/// The search engine, when the shop has one.
 fn search_engine(options: &Options, platform: &Platform) -> Result<Option<search::engine::Adapter>, ShopError> {
-    if options.search == Search::Off {
-        return Ok(None);
+    match options.search {
+        Search::Off => return Ok(None),
+        Search::OpenSearch => return Ok(Some(Arc::new(search::OpenSearch::connect(platform)?))),
+        Search::Embedded => {}
     }
     let language = Language::parse(&platform.config().language).unwrap_or_default();
     let engine = match &options.place {

@@ -92,7 +92,7 @@ fn kept_password(path: &Path, make: impl FnOnce() -> String) -> std::io::Result<
     Ok(password)
 }
 
-/// Has the embedded search index made anew when there is none: it was lost, or is of an earlier version, or the shop never
+/// Has the search index made anew when there is none: it was lost, or is of an earlier version, or the shop never
 /// had one. Called before anything else writes.
 pub async fn search(shop: &Shop) -> Result<(), Problem> {
     let Some(engine) = shop.search() else { return Ok(()) };

@@ -9,7 +9,7 @@ use kernel::{ProductId, Sku};
 use lambda::{Alarm, Consumer, Delivery, Fault, Function};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
+use crate::engine::WriteEngine;
 use crate::indexer::ReadTruth;
 use crate::lexicons::Lexicons;
 use crate::port::{Target, Written};
@@ -38,7 +38,7 @@ pub fn function() -> Function {
         .alarm(Alarm { metric: "ProductsNotIndexed", threshold: 1, period_s: 300, periods: 1 })
 }
 
-type With = (Engine, Lexicons, ReadTruth, FindSku);
+type With = (WriteEngine, Lexicons, ReadTruth, FindSku);
 
 async fn handle(deliveries: Vec<Delivery<Changed>>, with: With) -> Vec<Result<(), Fault>> {
     match index(&deliveries, &with).await {

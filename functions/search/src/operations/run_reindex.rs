@@ -8,7 +8,7 @@ use catalog::table::{List, ListRows, Order};
 use lambda::{Alarm, Consumer, Cx, Delivery, Fault, Function};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
+use crate::engine::RebuildEngine;
 use crate::indexer::ReadTruth;
 use crate::lexicons::LearnLexicon;
 use crate::port::{Generation, SearchError, Target, Written};
@@ -49,7 +49,7 @@ pub fn function() -> Function {
 }
 
 /// What the worker works with.
-type With = (Engine, ReadTruth, ListRows, RunReindex, LearnLexicon);
+type With = (RebuildEngine, ReadTruth, ListRows, RunReindex, LearnLexicon);
 
 async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     let (asked, cx) = (delivery.event.data, delivery.cx);

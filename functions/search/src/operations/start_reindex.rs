@@ -5,7 +5,7 @@ use lambda::{Auth, Call, Function, Http, Idempotency, Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::engine::Engine;
+use crate::engine::WatchEngine;
 use crate::port::Generation;
 use crate::table::{BeginReindex, Reindex, Status};
 
@@ -50,7 +50,7 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(call: Call, (engine, reindex): (Engine, BeginReindex)) -> Result<Reply, Problem> {
+async fn handle(call: Call, (engine, reindex): (WatchEngine, BeginReindex)) -> Result<Reply, Problem> {
     // Without an engine there is nothing to begin.
     engine.health().await?;
     let (generation, now) = (generation(call.cx.seed())?, call.cx.now());

@@ -2,7 +2,7 @@
 //! way to an engine that has no index yet.
 
 mod bad_input;
-mod catalogue;
+pub mod catalogue;
 mod cursors;
 mod facets;
 mod filters;
