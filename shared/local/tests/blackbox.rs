@@ -17,6 +17,13 @@ use testkit::{Target, blackbox, race};
 
 /// Grants that this test does not come by: function, the part of the grant that names it, why, and what does.
 const RARE: &[(&str, &str, &str)] = &[
+    ("run-export", "s3:GetObject", "only when a finished upload is finished again; the tests that kill it"),
+    ("run-import", "dynamodb:GetItem on oxcart-local-catalog", "only when somebody changes a product at the same time"),
+    (
+        "get-export",
+        "s3:GetObject",
+        "the address that it signs carries its right; whoever has it reads, past the functions",
+    ),
     ("expire-orders", "", "a deadline passes after ten minutes; golden events and the saga tests move the clock"),
     (
         "place-order",

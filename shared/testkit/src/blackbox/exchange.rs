@@ -57,13 +57,20 @@ async fn lines(shop: Shop) -> Outcome {
     };
     ensure!(counts(&report)? == [1, 0, 2], "{}", report.wrong("one is new and two are bad"));
     ensure!(report.at("/rejected_rows/0/line")? == 2, "{}", report.wrong("line 2 is no JSON"));
+    let path = format!("/v1/admin/imports/{}?limit=1", report.text("/id")?);
+    let first = shop.by_staff(Method::GET, &path).await?.send().await?.expect(200)?;
+    let next = format!("{path}&cursor={}", first.text("/next")?);
+    let second = shop.by_staff(Method::GET, next).await?.send().await?.expect(200)?;
+    ensure!(second.at("/rejected_rows/0/line")? == 3, "{}", second.wrong("line 3 is on the next page"));
     let product = shop.client().get(format!("/v1/products/{slug}")).send().await?.expect(200)?;
     let shelves = shop.shelves(&sku).await?;
     ensure!(shelves.iter().map(|shelf| shelf.stock.received).sum::<i64>() == 7, "7 units come with it: {shelves:?}");
-    let again = import(&shop, "format=jsonl", file).await?;
+    let again = import(&shop, "format=jsonl", file.clone()).await?;
     ensure!(counts(&again)? == [0, 1, 2], "{}", again.wrong("nothing is new"));
     let same_version = shop.client().get(format!("/v1/products/{slug}")).send().await?.expect(200)?;
     ensure!(same_version.at("/version")? == product.at("/version")?, "{}", same_version.wrong("nothing changed"));
+    let moved = import(&shop, "format=jsonl", file.replace("\"testkit\"", "\"testkit-moved\"")).await?;
+    ensure!(moved.at("/changed")? == 1, "{}", moved.wrong("its category changed"));
     Ok(())
 }
 
@@ -147,6 +154,11 @@ async fn moved(shop: Shop) -> Outcome {
     same("location", moved.header("location").unwrap_or_default(), &format!("/v1/products/{slug}"))?;
     let archive = shop.by_staff(Method::DELETE, format!("/v1/admin/products/{}", goods.id)).await?;
     archive.send().await?.expect(204)?;
+    let page = shop.by_staff(Method::GET, "/v1/admin/products?limit=1").await?.send().await?.expect(200)?;
+    if let Some(next) = page.body["next"].as_str() {
+        let next = format!("/v1/admin/products?limit=1&cursor={next}");
+        shop.by_staff(Method::GET, next).await?.send().await?.expect(200)?;
+    }
     let seen =
         shop.by_staff(Method::GET, format!("/v1/admin/products/{}", goods.slug)).await?.send().await?.expect(200)?;
     same("status", seen.text("/status")?, "archived")?;

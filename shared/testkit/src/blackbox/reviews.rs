@@ -69,13 +69,18 @@ async fn rating(shop: Shop) -> Outcome {
     let (first, second) = (buyer(&shop, &goods.sku).await?, buyer(&shop, &goods.sku).await?);
     let stars = |stars: u8| json!({ "rating": stars });
     let made = shop.client().post(&reviews).bearer(&first.access).json(&stars(5)).send().await?.expect(201)?;
-    shop.client().post(&reviews).bearer(&second.access).json(&stars(2)).send().await?.expect(201)?;
+    let key = shop.unique("key");
+    for _ in 0..2 {
+        let request = shop.client().post(&reviews).bearer(&second.access).key(&key).json(&stars(2));
+        request.send().await?.expect(201)?;
+    }
     rated(&shop, &goods.id, &json!({ "average": 3.5, "count": 2 })).await?;
     let answer =
         shop.client().put(&mine).bearer(&second.access).header("if-match", "\"v9\"").json(&stars(4)).send().await?;
     problem(answer, 412, "version-mismatch")?;
     shop.client().put(&mine).bearer(&second.access).json(&stars(4)).send().await?.expect(200)?;
     rated(&shop, &goods.id, &json!({ "average": 4.5, "count": 2 })).await?;
+    paged(&shop, &reviews).await?;
     let verdict = format!("/v1/admin{}/{}/moderation", &reviews[3..], made.text("/id")?);
     let hidden = json!({ "hidden": true, "reason": "test" });
     shop.by_staff(Method::PUT, verdict).await?.json(&hidden).send().await?.expect(200)?;
@@ -84,6 +89,20 @@ async fn rating(shop: Shop) -> Outcome {
     ensure!(all.list("/items")?.len() == 2, "{}", all.wrong("staff sees hidden reviews"));
     shop.client().delete(&mine).bearer(&second.access).send().await?.expect(204)?;
     rated(&shop, &goods.id, &json!({ "average": 0, "count": 0 })).await
+}
+
+/// Two reviews on two pages, for shoppers and for staff.
+async fn paged(shop: &Shop, reviews: &str) -> Outcome {
+    for path in [reviews.to_owned(), format!("/v1/admin{}", &reviews[3..])] {
+        let first = shop.by_staff(Method::GET, format!("{path}?limit=1")).await?.send().await?.expect(200)?;
+        let next = first.text("/next")?;
+        let second = shop.by_staff(Method::GET, format!("{path}?limit=1&cursor={next}")).await?;
+        let second = second.send().await?.expect(200)?;
+        ensure!(first.text("/items/0/id")? != second.text("/items/0/id")?, "{}", second.wrong("the other review"));
+        let altered = shop.by_staff(Method::GET, format!("{path}?cursor=x")).await?.send().await?;
+        problem(altered, 400, "invalid-cursor")?;
+    }
+    Ok(())
 }
 
 async fn wrong(shop: Shop) -> Outcome {
