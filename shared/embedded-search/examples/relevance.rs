@@ -30,7 +30,6 @@ use search::{Clause, Document, Entry, Field, Generation, OpenSearch, Query, Sear
 use serde_json::Value;
 
 #[path = "../../local/src/catalog_file/map.rs"]
-#[expect(dead_code, reason = "stock is of no interest here")]
 mod map;
 
 type Failure = Box<dyn std::error::Error>;
