@@ -19,6 +19,8 @@ locals {
     { for name, t in local.streams : "stream-dead-letters ${name}" => "${local.sqs}${name}-stream-dead" },
     { for name in local.keys : "key ${name}" => aws_kms_key.this[name].arn },
     { for name in local.secrets : "secret ${name}" => aws_secretsmanager_secret.this[name].arn },
+    # S3 knows a folder only as "every key that begins so": the one form in which a policy can name it.
+    { for name in local.folders : "objects ${name}" => "arn:${data.aws_partition.current.partition}:s3:::${local.files_bucket}/${name}/*" },
     { for path in local.searches : "search ${path}" => "${local.search}${replace(path, "{prefix}", local.prefix)}" },
     { "sender" = "arn:${data.aws_partition.current.partition}:ses:${var.region}:${local.account}:identity/${local.mail_identity}" },
   )

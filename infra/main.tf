@@ -15,6 +15,7 @@ locals {
   tables    = { for t in local.registry.tables : t.name => t }
   queues    = { for q in local.registry.queues : q.name => q }
   keys      = toset([for k in local.registry.keys : k.name])
+  folders   = toset([for o in local.registry.objects : o.name])
   # A stage has the secrets of its own payment provider, not of the others.
   secrets = toset([for s in local.registry.secrets : s.name if try(s.only_with, var.payments) == var.payments])
   # The rest of them is brought by whoever runs the stage (docs/operations.md).
@@ -28,6 +29,7 @@ locals {
 
   # The key whose public half verifies tokens.
   token_key     = "tokens"
+  files_bucket  = "${local.prefix}-files-${local.account}-${var.region}"
   mail_identity = coalesce(var.mail_identity, var.mail_from)
   queue_base = (
     var.endpoint_url == null
@@ -78,6 +80,16 @@ module "search" {
   instance_count = var.search.instance_count
   volume_gb      = var.search.volume_gb
   alarm_topics   = var.alarm_topics
+}
+
+# Files that come in and go out: imports and exports. The registry says in which folder of it which function may do what.
+module "files" {
+  source = "./modules/bucket"
+  count  = length(local.folders) > 0 ? 1 : 0
+
+  name      = local.files_bucket
+  keep_days = 30
+  protect   = var.protect_data
 }
 
 # --- keys, secrets, mail -------------------------------------------------------------------------------------------
@@ -212,6 +224,7 @@ module "function" {
     contains(keys(local.http), each.key) && length(data.aws_kms_public_key.token) > 0
     ? { OXCART_JWT_PUBLIC_KEY = data.aws_kms_public_key.token[0].public_key_pem }
     : {},
+    length([for g in each.value.grants : g if g.resource.type == "objects"]) > 0 ? { OXCART_FILES = local.files_bucket } : {},
     { OXCART_SEARCH = var.search == null ? "off" : "opensearch" },
     var.search == null ? {} : {
       OXCART_OPENSEARCH_URL    = module.search[0].url

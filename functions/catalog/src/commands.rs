@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use kernel::limits::PRODUCT_BYTES;
 use kernel::problem::{FieldError, Place, code};
 use kernel::shape::Shape;
-use kernel::{Problem, ProductId, Sku, Timestamp};
+use kernel::{Problem, ProductId, Sku, Slug, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::merge::merge;
 use crate::product::{NewProduct, Product, Status};
-use crate::table::{ChangeProducts, CreateProducts, Outcome, Stored};
+use crate::table::{ChangeProducts, CreateProducts, Outcome, RowOfFile, Stored, UpsertProducts};
 
 /// How often a change without an expected version is made again because somebody else was faster.
 const RACES: usize = 5;
@@ -35,7 +35,7 @@ pub async fn create(
         fits(&product)?;
         match products.create(&product, fingerprint).await? {
             Outcome::Written => return Ok(product),
-            Outcome::Stands(stored) if stored.created_by == fingerprint => return Ok(stored.product),
+            Outcome::Stands(stored) if stored.kept.created_by == fingerprint => return Ok(stored.product),
             Outcome::Stands(_) => {
                 let detail = "the Idempotency-Key belongs to a request with another body";
                 return Err(Problem::new(code::KEY_REUSED, detail));
@@ -103,6 +103,89 @@ pub async fn archive(
     Err(Problem::new(code::UNAVAILABLE, "others are changing this product; try again").retry_after(1))
 }
 
+/// What became of a product that stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is new.
+    Created,
+    /// It stood otherwise.
+    Changed,
+    /// It stood like this.
+    Same,
+}
+
+/// Makes a product be what a row of a file says. A second row of the same file that says something else of the same
+/// product is refused, so that taking a file in twice ends as taking it in once. What this row did after `since`, in a run
+/// that was killed before it could say so, is told again.
+pub async fn put(
+    products: &UpsertProducts,
+    before: Option<&Stored>,
+    new: NewProduct,
+    source: &RowOfFile,
+    (since, now): (Timestamp, Timestamp),
+) -> Result<Put, Problem> {
+    sound(new.errors())?;
+    let mut before = match before {
+        Some(before) => before.clone(),
+        None => match create_from(products.create(), &new, source, now).await? {
+            None => return Ok(Put::Created),
+            Some(standing) => *standing,
+        },
+    };
+    for _ in 0..RACES {
+        let id = before.product.id.clone();
+        // Without a slug of its own the product keeps its address.
+        let slug = new.slug.clone().unwrap_or_else(|| before.product.slug.clone());
+        let product = before.product.changed(slug, new.clone(), now);
+        if product.input() == before.product.input() {
+            let own = before.kept.source.as_ref() == Some(source) && before.product.updated_at > since;
+            return Ok(match own {
+                true if before.product.created_at > since => Put::Created,
+                true => Put::Changed,
+                false => Put::Same,
+            });
+        }
+        if let Some(earlier) = &before.kept.source
+            && earlier.file == source.file
+            && earlier.line != source.line
+        {
+            let detail = format!("line {} says something else of the same product", earlier.line);
+            return Err(Problem::new(code::SLUG_TAKEN, detail));
+        }
+        fits(&product)?;
+        match products.change().change_from(&before, product.clone(), Some(source.clone())).await? {
+            Outcome::Written => return Ok(Put::Changed),
+            Outcome::Stands(_) => before = products.change().load(&id).await?.ok_or_else(|| unknown(&id))?,
+            other => return Err(refused(&product, other)),
+        }
+    }
+    Err(Problem::new(code::UNAVAILABLE, "others are changing this product; try again").retry_after(1))
+}
+
+/// Creates what a row of a file says; gives what stands already under the id that it would have.
+async fn create_from(
+    products: &CreateProducts,
+    new: &NewProduct,
+    source: &RowOfFile,
+    now: Timestamp,
+) -> Result<Option<Box<Stored>>, Problem> {
+    let first = new.variants.first().map(|variant| variant.sku.as_str());
+    let name = new.slug.as_ref().map(Slug::as_str).or(first).unwrap_or_default();
+    let id = ProductId::derive(&[b"import", name.as_bytes()]);
+    let mut slugs = new.slugs(&id, None).into_iter().peekable();
+    while let Some(slug) = slugs.next() {
+        let product = Product::new(id.clone(), slug, new.clone(), now);
+        fits(&product)?;
+        match products.create_from(&product, "import", Some(source.clone())).await? {
+            Outcome::Written => return Ok(None),
+            Outcome::Stands(stored) => return Ok(Some(stored)),
+            Outcome::Taken { slug: true, skus } if skus.is_empty() && slugs.peek().is_some() => {}
+            other => return Err(refused(&product, other)),
+        }
+    }
+    Err(Problem::internal("a product without a slug to try"))
+}
+
 /// There is no such product.
 #[must_use]
 pub fn unknown(id: &impl std::fmt::Display) -> Problem {
@@ -150,7 +233,9 @@ fn refused(product: &Product, outcome: Outcome) -> Problem {
         Outcome::Gone => unknown(&product.id),
         Outcome::TooLarge => Problem::field("/variants", "changes too many SKUs at once; replace them in two steps"),
         Outcome::Taken { slug, skus } => taken(product, slug, &skus),
-        Outcome::Written | Outcome::Stands(_) => Problem::internal("a refusal without a reason"),
+        Outcome::Written | Outcome::Stands(_) | Outcome::Lost(_) | Outcome::Refused(_) => {
+            Problem::internal("a refusal without a reason")
+        }
     }
 }
 

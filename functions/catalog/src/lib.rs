@@ -4,6 +4,7 @@
 //! [`table::FindProducts`] and [`table::FindSku`]. It must never know how many units there are, or who bought what, and a
 //! product that is not active must never reach a shopper.
 
+pub mod attribute;
 pub mod category;
 pub mod commands;
 pub mod merge;
@@ -11,8 +12,9 @@ pub mod operations;
 pub mod product;
 pub mod table;
 
+pub use attribute::{Attribute, Attributes};
 pub use commands::create;
-pub use product::{Attribute, Attributes, Average, Image, NewProduct, Product, ProductOption, Rating, Status, Variant};
+pub use product::{Average, Image, NewProduct, Product, ProductOption, Rating, Status, Variant};
 
 /// The tables of this service.
 pub const TABLES: &[aws::TableSpec] = &[table::TABLE];
@@ -26,6 +28,8 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::list_categories::function(),
         operations::create_product::function(),
         operations::update_product::function(),
+        operations::inspect_product::function(),
+        operations::list_products_by_status::function(),
         operations::archive_product::function(),
     ]
 }

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kernel::limits::{
-    ATTRIBUTE_CHARS, ATTRIBUTES, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, PRICES,
-    TAGS, VARIANTS,
+    DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, OPTION_VALUES, OPTIONS, PRICES, TAGS, VARIANTS,
 };
 use kernel::problem::{FieldError, Place};
 use kernel::text::slugify;
@@ -18,6 +17,8 @@ use kernel::{CategoryPath, Currency, Money, ProductId, Sku, Slug, Timestamp};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::attribute::Attributes;
 
 /// A product as it is stored and answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,7 +86,7 @@ pub struct NewProduct {
     #[serde(default)]
     #[schemars(length(max = IMAGES))]
     pub images: Vec<Image>,
-    /// Facts by name: text, whole numbers, true or false.
+    /// Facts by name: text, numbers, true or false.
     #[serde(default)]
     pub attributes: Attributes,
     /// What the variants differ in.
@@ -202,49 +203,6 @@ impl Status {
     }
 }
 
-/// One fact about a product.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Attribute {
-    /// True or false.
-    Flag(bool),
-    /// A whole number.
-    Number(i64),
-    /// Text.
-    Text(String),
-}
-
-impl JsonSchema for Attribute {
-    fn schema_name() -> Cow<'static, str> {
-        "Attribute".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer", "boolean"], "format": "int64", "maxLength": ATTRIBUTE_CHARS })
-    }
-}
-
-/// Facts by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Attributes(pub BTreeMap<String, Attribute>);
-
-impl JsonSchema for Attributes {
-    fn schema_name() -> Cow<'static, str> {
-        "Attributes".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "description": "Facts by name",
-            "maxProperties": ATTRIBUTES,
-            "propertyNames": { "minLength": 1, "maxLength": LABEL_CHARS },
-            "additionalProperties": generator.subschema_for::<Attribute>(),
-        })
-    }
-}
-
 /// What customers think of a product.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rating {
@@ -252,6 +210,17 @@ pub struct Rating {
     pub average: Average,
     /// How many there are.
     pub count: u32,
+}
+
+impl Rating {
+    /// The mean of `count` ratings that add up to `stars`, rounded half up.
+    #[must_use]
+    pub fn of(stars: u64, count: u32) -> Self {
+        let count_wide = u64::from(count.max(1));
+        let hundredths = stars.saturating_mul(200).saturating_add(count_wide) / (2 * count_wide);
+        let average = Average::from_hundredths(if count == 0 { 0 } else { u32::try_from(hundredths).unwrap_or(500) });
+        Self { average, count }
+    }
 }
 
 /// A mean with two decimals, kept as hundredths: arithmetic on it is exact, only its JSON form is a decimal number.
@@ -366,6 +335,12 @@ impl Product {
             updated_at: now.max(self.updated_at),
             ..Self::new(self.id.clone(), slug, new, now)
         }
+    }
+
+    /// The same product, in its next version, with other ratings.
+    #[must_use]
+    pub fn rated(&self, rating: Rating, now: Timestamp) -> Self {
+        Self { rating, version: self.version + 1, updated_at: now.max(self.updated_at), ..self.clone() }
     }
 
     /// What would have to be sent in to get this product.
@@ -543,6 +518,14 @@ pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::attribute::Attribute;
+
+    #[test]
+    fn a_rating_is_the_rounded_mean() {
+        for (stars, count, text) in [(0, 0, "0.00"), (5, 1, "5.00"), (14, 3, "4.67"), (13, 3, "4.33"), (9, 2, "4.50")] {
+            assert_eq!(Rating::of(stars, count).average.to_string(), text);
+        }
+    }
 
     #[test]
     fn a_variant_has_one_price_for_each_currency_and_is_shown_in_any() {
@@ -653,13 +636,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn attributes_are_text_whole_numbers_or_flags() {
+    fn attributes_are_text_numbers_or_flags() {
         let mut body = tea();
-        body["attributes"] = json!({ "a": 1.5, "b": null, "c": [1], "": "x", "d": -1 });
+        body["attributes"] = json!({ "a": 1.5, "b": 5.0, "c": "1.50", "d": -1, "e": false, "f": i64::MAX });
+        let new = read(body.clone());
+        assert_eq!(new.attributes.0["a"], Attribute::Decimal(kernel::Decimal::parse("1.5").unwrap()));
+        assert_eq!(new.attributes.0["b"], Attribute::Number(5));
+        body["attributes"]["b"] = json!(5);
+        assert_eq!(serde_json::to_value(&new.attributes).unwrap(), body["attributes"]);
+        let item = aws::table::to_item(&new).unwrap();
+        assert_eq!(item["attributes"].as_m().unwrap()["a"], aws_sdk_dynamodb::types::AttributeValue::N("1.5".into()));
+        assert_eq!(aws::table::from_item::<NewProduct>(item).unwrap(), new);
+        body["attributes"] = json!({ "a": 1e300, "b": null, "c": [1], "": "x", "d": 0.123_456_789_012 });
         let errors = Shape::<NewProduct>::new(Place::Body).read(body).unwrap_err();
         let mut pointers: Vec<&str> = errors.iter().map(|error| error.pointer.as_str()).collect();
         pointers.sort_unstable();
-        assert_eq!(pointers, ["/attributes/", "/attributes/a", "/attributes/b", "/attributes/c"]);
+        assert_eq!(pointers, ["/attributes/", "/attributes/a", "/attributes/b", "/attributes/c", "/attributes/d"]);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! A product, its markers, its count and its rows change together in one `TransactWriteItems`: the one place in the
 //! catalogue that spans items, for a command that is rare. Each marker is guarded by a condition of its own, so a cancelled
-//! transaction says which name was taken. Lists read the rows through four indexes; only active products have rows.
+//! transaction says which name was taken. Lists read the rows through four indexes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws::table::{cancelled, from_item, n, s, to_item};
@@ -16,17 +16,19 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use kernel::{CategoryPath, ProductId, Sku, Slug};
+use kernel::limits::{REDIRECT_LIFE, REDIRECTS};
+use kernel::{CategoryPath, ProductId, Sku, Slug, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::product::Product;
+use crate::product::{NewProduct, Product, Rating, Status};
 
 const fn by(name: &'static str, sort_key: &'static str, numeric_sort: bool) -> IndexSpec {
     IndexSpec { name, partition_key: "list", sort_key: Some(sort_key), numeric_sort, whole: true }
 }
 
 /// Items by key: `prd_…`/`product` a product, `slug#…`/`slug` and `sku#…`/`sku` the product that has it,
-/// `categories`/path a count, `list#…`/`prd_…` a row of the list of a category level (`/` is all products).
+/// `categories`/path a count, `list#…`/`prd_…` a row of the list of a category level (`/` is all products, `#draft` and
+/// `#archived` those that are not sold). The slug of a product's earlier address stands beside `moved_to`, the present one.
 pub const TABLE: TableSpec = TableSpec {
     name: "catalog",
     partition_key: "pk",
@@ -76,6 +78,11 @@ capability!(
 );
 
 capability!(
+    /// Reads which products a list has, the newest or the oldest first.
+    ListByAge on TABLE: [], index "by-newest": ["dynamodb:Query"]
+);
+
+capability!(
     /// Reads how many products each category has.
     ReadCategories on TABLE: ["dynamodb:Query"]
 );
@@ -113,34 +120,69 @@ impl Capability for ChangeProducts {
     }
 }
 
-/// A product as it stands in the table, with what makes a repeated creation recognisable.
+/// A product as it stands in the table, with what only its keepers know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The product.
     pub product: Product,
-    /// The fingerprint of the request that created it.
+    /// The rest.
+    pub kept: Kept,
+}
+
+/// What is kept with a product and shown to nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The fingerprint of the request that created it: a repeated creation is recognised by it.
+    #[serde(default)]
     pub created_by: String,
+    /// The slugs it had before, oldest first; each leads to the present one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_slugs: Vec<Slug>,
+    /// The sum of the stars that its rating is the mean of.
+    #[serde(default)]
+    pub stars: u64,
+    /// The row of the file that its present contents were imported from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<RowOfFile>,
+}
+
+/// A row of an imported file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowOfFile {
+    /// What the file's bytes are known by.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
 }
 
 impl Stored {
-    fn read(mut item: Item) -> Result<Self, DataError> {
-        let created_by = match item.remove("created_by") {
-            Some(AttributeValue::S(text)) => text,
-            _ => String::new(),
-        };
-        Ok(Self { product: from_item(item)?, created_by })
+    fn read(item: Item) -> Result<Self, DataError> {
+        Ok(Self { kept: from_item(item.clone())?, product: from_item(item)? })
     }
 
     fn item(&self, table: &Table) -> Result<Item, DataError> {
         let mut item = to_item(&self.product)?;
+        item.extend(to_item(&self.kept)?);
         item.extend(table.key2(self.product.id.as_str(), "product"));
-        item.insert("created_by".into(), s(&self.created_by));
         Ok(item)
+    }
+
+    /// The same with another version of the product. A slug that it leaves will lead to the one it has.
+    #[must_use]
+    pub fn with(&self, product: Product) -> Self {
+        let mut kept = self.kept.clone();
+        if product.slug != self.product.slug {
+            kept.former_slugs.push(self.product.slug.clone());
+            kept.former_slugs.retain(|slug| *slug != product.slug);
+            let surplus = kept.former_slugs.len().saturating_sub(REDIRECTS);
+            kept.former_slugs.drain(..surplus);
+        }
+        Self { product, kept }
     }
 }
 
 /// What became of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It was written.
     Written,
@@ -157,6 +199,21 @@ pub enum Outcome {
     },
     /// It would take more actions than a transaction may have.
     TooLarge,
+    /// These of its earlier slugs are another product's now.
+    Lost(Vec<Slug>),
+    /// A further action of the transaction found its condition wrong, on this item.
+    Refused(Option<Item>),
+}
+
+/// Where a slug leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BySlug {
+    /// To a product, whatever its status.
+    Product(Box<Product>),
+    /// To the present slug of the product that had it.
+    Moved(Slug),
+    /// Nowhere.
+    Nowhere,
 }
 
 /// What a list is ordered by.
@@ -164,6 +221,8 @@ pub enum Outcome {
 pub enum Order {
     /// The newest first.
     Newest,
+    /// The oldest first.
+    Oldest,
     /// The cheapest first.
     Price,
     /// The dearest first.
@@ -179,6 +238,7 @@ impl Order {
     const fn index(self) -> (&'static str, &'static str, bool) {
         match self {
             Self::Newest => ("by-newest", "by_newest", false),
+            Self::Oldest => ("by-newest", "by_newest", true),
             Self::Price => ("by-price", "by_price", true),
             Self::PriceDown => ("by-price", "by_price", false),
             Self::Name => ("by-name", "by_name", true),
@@ -190,6 +250,8 @@ impl Order {
 /// Which rows of which list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<'a> {
+    /// Products of this status. Those that are not sold stand in one list, whatever their category.
+    pub status: Status,
     /// The category with everything below it; all products without one.
     pub category: Option<&'a CategoryPath>,
     /// Only with this tag.
@@ -202,7 +264,7 @@ pub struct List<'a> {
 
 impl List<'_> {
     fn level(&self) -> &str {
-        self.category.map_or(ROOT, CategoryPath::as_str)
+        unsold_level(self.status).unwrap_or_else(|| self.category.map_or(ROOT, CategoryPath::as_str))
     }
 }
 
@@ -236,16 +298,37 @@ impl Position {
     }
 }
 
+/// The list of products that are not sold, by status: a name that no category can have.
+const fn unsold_level(status: Status) -> Option<&'static str> {
+    match status {
+        Status::Draft => Some("#draft"),
+        Status::Active => None,
+        Status::Archived => Some("#archived"),
+    }
+}
+
 fn product_key(table: &Table, id: &ProductId) -> Item {
     table.key2(id.as_str(), "product")
 }
 
-/// The product that a marker (of a slug or a SKU) points to.
-async fn marked(table: &Table, marker: Item) -> Result<Option<Product>, DataError> {
-    let Some(item) = table.get(marker, false).await? else { return Ok(None) };
-    let id = item.get("product_id").and_then(|id| id.as_s().ok()).and_then(|id| ProductId::parse(id));
-    let id = id.ok_or_else(|| DataError::Corrupt("a marker without a product".into()))?;
-    table.get(product_key(table, &id), false).await?.map(from_item).transpose()
+/// What makes a slug or a SKU one product's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Marker {
+    product_id: ProductId,
+    /// The product's present slug, where this is an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_to: Option<Slug>,
+    /// Since when it is an earlier one, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_at: Option<i64>,
+}
+
+fn slug_key(table: &Table, slug: &Slug) -> Item {
+    table.key2(format!("slug#{slug}"), "slug")
+}
+
+fn sku_key(table: &Table, sku: &Sku) -> Item {
+    table.key2(format!("sku#{sku}"), "sku")
 }
 
 impl FindProduct {
@@ -254,17 +337,32 @@ impl FindProduct {
         self.table.get(product_key(&self.table, id), false).await?.map(from_item).transpose()
     }
 
-    /// By its slug.
-    pub async fn by_slug(&self, slug: &Slug) -> Result<Option<Product>, DataError> {
-        let found: Option<Product> = marked(&self.table, self.table.key2(format!("slug#{slug}"), "slug")).await?;
-        Ok(found.filter(|product| product.slug == *slug))
+    /// By its id, as it stands now: twice the price of the other.
+    pub async fn by_id_now(&self, id: &ProductId) -> Result<Option<Product>, DataError> {
+        self.table.get(product_key(&self.table, id), true).await?.map(from_item).transpose()
+    }
+
+    /// By its slug. That a product moved is known after one read, and where to.
+    pub async fn by_slug(&self, slug: &Slug) -> Result<BySlug, DataError> {
+        let Some(marker) = self.table.get(slug_key(&self.table, slug), false).await? else {
+            return Ok(BySlug::Nowhere);
+        };
+        let marker: Marker = from_item(marker)?;
+        if let Some(present) = marker.moved_to {
+            return Ok(BySlug::Moved(present));
+        }
+        let found = self.by_id(&marker.product_id).await?.filter(|product| product.slug == *slug);
+        Ok(found.map_or(BySlug::Nowhere, |product| BySlug::Product(Box::new(product))))
     }
 }
 
 impl FindSku {
     /// The product that has this SKU, whatever its status; eventually consistent.
     pub async fn find(&self, sku: &Sku) -> Result<Option<Product>, DataError> {
-        let found = marked(&self.table, self.table.key2(format!("sku#{sku}"), "sku")).await?;
+        let Some(marker) = self.table.get(sku_key(&self.table, sku), false).await? else { return Ok(None) };
+        let Marker { product_id, .. } = from_item(marker)?;
+        let found: Option<Product> =
+            self.table.get(product_key(&self.table, &product_id), false).await?.map(from_item).transpose()?;
         Ok(found.filter(|product| product.variant(sku).is_some()))
     }
 }
@@ -287,10 +385,36 @@ impl ListRows {
         after: Option<&Position>,
         limit: usize,
     ) -> Result<(Vec<ProductId>, Option<Position>), DataError> {
+        Rows(&self.table).page(list, after, limit).await
+    }
+}
+
+impl ListByAge {
+    /// The next `limit` products of a list by age, and where the next page begins.
+    pub async fn page(
+        &self,
+        list: &List<'_>,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<(Vec<ProductId>, Option<Position>), DataError> {
+        Rows(&self.table).page(list, after, limit).await
+    }
+}
+
+/// The rows of lists.
+struct Rows<'a>(&'a Table);
+
+impl Rows<'_> {
+    async fn page(
+        &self,
+        list: &List<'_>,
+        after: Option<&Position>,
+        limit: usize,
+    ) -> Result<(Vec<ProductId>, Option<Position>), DataError> {
         let sort = list.order.index().1;
         let read = |row: &Item| Position::of(row, sort).ok_or_else(|| DataError::Corrupt("a listing row".into()));
         let mut found: Vec<Position> = Vec::new();
-        let mut start = after.map(|position| position.key(&self.table, list));
+        let mut start = after.map(|position| position.key(self.0, list));
         for _ in 0..QUERIES {
             let (rows, last) = self.query(list, start.take(), limit).await?;
             let rows: Result<Vec<Position>, DataError> = rows.iter().map(read).collect();
@@ -318,7 +442,7 @@ impl ListRows {
     ) -> Result<(Vec<Item>, Option<Item>), DataError> {
         let (index, sort, forward) = list.order.index();
         let mut filters = Vec::new();
-        let mut query = self.table.client().query().table_name(self.table.name()).index_name(index);
+        let mut query = self.0.client().query().table_name(self.0.name()).index_name(index);
         if let Some(tag) = list.tag {
             filters.push("contains(#tags, :tag)");
             query = query
@@ -386,8 +510,18 @@ impl ReadCategories {
 impl CreateProducts {
     /// Writes a new product with everything that belongs to it, unless its id, its slug or a SKU is taken.
     pub async fn create(&self, product: &Product, created_by: &str) -> Result<Outcome, DataError> {
-        let after = Stored { product: product.clone(), created_by: created_by.to_owned() };
-        self.writer.write(None, &after).await
+        self.create_from(product, created_by, None).await
+    }
+
+    /// The same, of a product that stands in a file.
+    pub async fn create_from(
+        &self,
+        product: &Product,
+        created_by: &str,
+        source: Option<RowOfFile>,
+    ) -> Result<Outcome, DataError> {
+        let kept = Kept { created_by: created_by.to_owned(), source, ..Kept::default() };
+        self.writer.write(None, &Stored { product: product.clone(), kept }, None).await
     }
 }
 
@@ -401,8 +535,149 @@ impl ChangeProducts {
     /// Writes another version of a product with everything that belongs to it, unless somebody else changed it since
     /// `before` was read, or its new slug or a new SKU is taken.
     pub async fn change(&self, before: &Stored, product: Product) -> Result<Outcome, DataError> {
-        let after = Stored { product, created_by: before.created_by.clone() };
-        self.writer.write(Some(before), &after).await
+        self.change_from(before, product, before.kept.source.clone()).await
+    }
+
+    /// The same, to what stands in a row of a file.
+    pub async fn change_from(
+        &self,
+        before: &Stored,
+        product: Product,
+        source: Option<RowOfFile>,
+    ) -> Result<Outcome, DataError> {
+        let mut before = before.clone();
+        loop {
+            let mut after = before.with(product.clone());
+            after.kept.source.clone_from(&source);
+            match self.writer.write(Some(&before), &after, None).await? {
+                // Nobody can lose more than there are.
+                Outcome::Lost(slugs) => before.kept.former_slugs.retain(|slug| !slugs.contains(slug)),
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+}
+
+/// Creates and changes products by what a file says of them.
+#[derive(Clone)]
+pub struct UpsertProducts {
+    create: CreateProducts,
+    change: ChangeProducts,
+}
+
+impl Capability for UpsertProducts {
+    fn grants() -> Vec<Grant> {
+        let batch = Grant::new(&["dynamodb:BatchGetItem"], Resource::Table { name: TABLE.name });
+        [CreateProducts::grants(), ChangeProducts::grants(), vec![batch]].concat()
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        let (create, change) = Capability::connect(platform)?;
+        Ok(Self { create, change })
+    }
+}
+
+/// The products that stand under some names.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    by_slug: HashMap<Slug, ProductId>,
+    by_sku: HashMap<Sku, ProductId>,
+    products: HashMap<ProductId, Stored>,
+}
+
+impl Standing {
+    /// The product that is meant: the one with the slug that is asked for, now or earlier; where none is asked for, the one
+    /// with the first SKU.
+    #[must_use]
+    pub fn of(&self, new: &NewProduct) -> Option<&Stored> {
+        let id = match &new.slug {
+            Some(slug) => self.by_slug.get(slug),
+            None => self.by_sku.get(&new.variants.first()?.sku),
+        };
+        self.products.get(id?)
+    }
+}
+
+impl UpsertProducts {
+    /// Creating.
+    #[must_use]
+    pub fn create(&self) -> &CreateProducts {
+        &self.create
+    }
+
+    /// Changing.
+    #[must_use]
+    pub fn change(&self) -> &ChangeProducts {
+        &self.change
+    }
+
+    /// What stands under these slugs and SKUs now.
+    pub async fn standing(&self, slugs: &[Slug], skus: &[Sku]) -> Result<Standing, DataError> {
+        let table = &self.change.writer.table;
+        let once = |keys: Vec<Item>| keys.into_iter().map(|key| (key["pk"].as_s().cloned().unwrap_or_default(), key));
+        let keys = slugs.iter().map(|slug| slug_key(table, slug)).chain(skus.iter().map(|sku| sku_key(table, sku)));
+        let keys: BTreeMap<String, Item> = once(keys.collect()).collect();
+        let mut standing = Standing::default();
+        let mut ids = BTreeSet::new();
+        for item in table.get_many(keys.into_values().collect(), true).await? {
+            let name = item.get("pk").and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
+            let Marker { product_id, .. } = from_item(item)?;
+            ids.insert(product_id.clone());
+            if let Some(slug) = name.strip_prefix("slug#").and_then(Slug::parse) {
+                standing.by_slug.insert(slug, product_id);
+            } else if let Some(sku) = name.strip_prefix("sku#").and_then(Sku::parse) {
+                standing.by_sku.insert(sku, product_id);
+            }
+        }
+        let keys = ids.iter().map(|id| product_key(table, id)).collect();
+        for item in table.get_many(keys, true).await? {
+            let stored = Stored::read(item)?;
+            standing.products.insert(stored.product.id.clone(), stored);
+        }
+        Ok(standing)
+    }
+}
+
+/// Counts ratings.
+#[derive(Clone)]
+pub struct RateProducts {
+    writer: Writer,
+}
+
+impl Capability for RateProducts {
+    fn grants() -> Vec<Grant> {
+        let actions = ["dynamodb:GetItem", "dynamodb:PutItem"];
+        vec![Grant::new(&actions, Resource::Table { name: TABLE.name })]
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self { writer: Writer { table: platform.table(&TABLE), platform: platform.clone() } })
+    }
+}
+
+impl RateProducts {
+    /// A product as it stands now.
+    pub async fn load(&self, id: &ProductId) -> Result<Option<Stored>, DataError> {
+        let table = &self.writer.table;
+        table.get(product_key(table, id), true).await?.map(Stored::read).transpose()
+    }
+
+    /// Replaces stars that were counted before by others (0: none), unless somebody else changed the product since
+    /// `before` was read; together with an action of the caller's own, whose condition decides with the product's.
+    pub async fn rate(
+        &self,
+        before: &Stored,
+        counted: u8,
+        stars: u8,
+        now: Timestamp,
+        also: TransactWriteItem,
+    ) -> Result<Outcome, DataError> {
+        let sum = (before.kept.stars + u64::from(stars)).saturating_sub(u64::from(counted));
+        let count = before.product.rating.count + u32::from(stars > 0);
+        let rating = Rating::of(sum, count.saturating_sub(u32::from(counted > 0)));
+        let kept = Kept { stars: sum, ..before.kept.clone() };
+        let after = Stored { product: before.product.rated(rating, now), kept };
+        self.writer.write(Some(before), &after, Some(also)).await
     }
 }
 
@@ -411,7 +686,9 @@ impl ChangeProducts {
 enum Guards {
     Product,
     Slug,
+    Former(Slug),
     Sku(Sku),
+    Further,
     Nothing,
 }
 
@@ -425,10 +702,18 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(&self, before: Option<&Stored>, after: &Stored) -> Result<Outcome, DataError> {
+    /// `also` is a further action, decided with the others.
+    async fn write(
+        &self,
+        before: Option<&Stored>,
+        after: &Stored,
+        also: Option<TransactWriteItem>,
+    ) -> Result<Outcome, DataError> {
         let mut actions = vec![self.product(before, after)?];
+        actions.extend(also.map(|action| (Guards::Further, action)));
         let old = before.map(|stored| &stored.product);
-        self.markers(old, &after.product, &mut actions)?;
+        self.slugs(before, after, &mut actions)?;
+        self.skus(old, &after.product, &mut actions)?;
         self.counts(old, &after.product, &mut actions)?;
         self.rows(old, &after.product, &mut actions)?;
         if actions.len() > ACTIONS {
@@ -457,18 +742,20 @@ impl Writer {
     }
 
     fn explain(guards: &[Guards], reasons: Vec<Option<Option<Item>>>) -> Result<Outcome, DataError> {
-        let (mut slug, mut skus) = (false, Vec::new());
+        let (mut slug, mut skus, mut lost) = (false, Vec::new(), Vec::new());
         for (guards, reason) in guards.iter().zip(reasons) {
             match (guards, reason) {
                 // The product decides: of one that stands already the names are its own.
                 (Guards::Product, Some(Some(item))) => return Ok(Outcome::Stands(Box::new(Stored::read(item)?))),
                 (Guards::Product, Some(None)) => return Ok(Outcome::Gone),
+                (Guards::Further, Some(item)) => return Ok(Outcome::Refused(item)),
                 (Guards::Slug, Some(_)) => slug = true,
+                (Guards::Former(slug), Some(_)) => lost.push(slug.clone()),
                 (Guards::Sku(sku), Some(_)) => skus.push(sku.clone()),
                 _ => {}
             }
         }
-        Ok(Outcome::Taken { slug, skus })
+        if slug || !skus.is_empty() { Ok(Outcome::Taken { slug, skus }) } else { Ok(Outcome::Lost(lost)) }
     }
 
     fn product(&self, before: Option<&Stored>, after: &Stored) -> Result<Action, DataError> {
@@ -486,25 +773,44 @@ impl Writer {
         Ok((Guards::Product, finished(put)?))
     }
 
-    /// The markers of slug and SKUs that come and go.
-    fn markers(&self, before: Option<&Product>, after: &Product, actions: &mut Vec<Action>) -> Result<(), DataError> {
-        let slug = |slug: &Slug| self.table.key2(format!("slug#{slug}"), "slug");
-        let sku = |sku: &Sku| self.table.key2(format!("sku#{sku}"), "sku");
-        let old_slug = before.map(|product| &product.slug);
-        if old_slug != Some(&after.slug) {
-            actions.push((Guards::Slug, self.claim(slug(&after.slug), &after.id)?));
-            if let Some(old) = old_slug {
-                actions.push((Guards::Nothing, self.delete(slug(old))?));
-            }
+    /// The markers of slugs: the new one is claimed, the one before and all earlier ones lead to it, in one step each.
+    fn slugs(&self, before: Option<&Stored>, after: &Stored, actions: &mut Vec<Action>) -> Result<(), DataError> {
+        let Product { id, slug: present, updated_at: now, .. } = &after.product;
+        let Some(before) = before else {
+            actions.push((Guards::Slug, self.claim_slug(present, id, *now)?));
+            return Ok(());
+        };
+        let left = &before.product.slug;
+        if left == present {
+            return Ok(());
         }
+        actions.push((Guards::Slug, self.claim_slug(present, id, *now)?));
+        let marker = Marker { product_id: id.clone(), moved_to: Some(present.clone()), moved_at: Some(now.millis()) };
+        let mut item = to_item(&marker)?;
+        item.extend(slug_key(&self.table, left));
+        actions.push((Guards::Nothing, finished(Put::builder().table_name(self.table.name()).set_item(Some(item)))?));
+        for slug in before.kept.former_slugs.iter().filter(|slug| *slug != present) {
+            let stays = after.kept.former_slugs.contains(slug);
+            let action = if stays { self.lead(slug, present, id)? } else { self.forget(slug, id)? };
+            actions.push((Guards::Former(slug.clone()), action));
+        }
+        Ok(())
+    }
+
+    /// The markers of SKUs that come and go.
+    fn skus(&self, before: Option<&Product>, after: &Product, actions: &mut Vec<Action>) -> Result<(), DataError> {
         for variant in &after.variants {
             if before.is_none_or(|product| product.variant(&variant.sku).is_none()) {
-                actions.push((Guards::Sku(variant.sku.clone()), self.claim(sku(&variant.sku), &after.id)?));
+                let mut marker = sku_key(&self.table, &variant.sku);
+                marker.insert("product_id".into(), s(after.id.as_str()));
+                let put = Put::builder().table_name(self.table.name()).set_item(Some(marker));
+                let claim = finished(put.condition_expression("attribute_not_exists(pk)"))?;
+                actions.push((Guards::Sku(variant.sku.clone()), claim));
             }
         }
         for variant in before.into_iter().flat_map(|product| &product.variants) {
             if after.variant(&variant.sku).is_none() {
-                actions.push((Guards::Nothing, self.delete(sku(&variant.sku))?));
+                actions.push((Guards::Nothing, self.delete(sku_key(&self.table, &variant.sku))?));
             }
         }
         Ok(())
@@ -549,10 +855,43 @@ impl Writer {
         Ok(())
     }
 
-    fn claim(&self, mut marker: Item, id: &ProductId) -> Result<TransactWriteItem, DataError> {
+    /// A slug may be had that nobody has, that the product itself had before, or that another one left long ago.
+    fn claim_slug(&self, slug: &Slug, id: &ProductId, now: Timestamp) -> Result<TransactWriteItem, DataError> {
+        let long_ago = now.millis().saturating_sub(i64::try_from(REDIRECT_LIFE.as_millis()).unwrap_or(i64::MAX));
+        let mut marker = slug_key(&self.table, slug);
         marker.insert("product_id".into(), s(id.as_str()));
         let put = Put::builder().table_name(self.table.name()).set_item(Some(marker));
-        finished(put.condition_expression("attribute_not_exists(pk)"))
+        finished(
+            put.condition_expression("attribute_not_exists(pk) OR product_id = :id OR moved_at < :long_ago")
+                .expression_attribute_values(":id", s(id.as_str()))
+                .expression_attribute_values(":long_ago", n(long_ago)),
+        )
+    }
+
+    /// Leads an earlier slug to another present one, as long as it is this product's.
+    fn lead(&self, slug: &Slug, present: &Slug, id: &ProductId) -> Result<TransactWriteItem, DataError> {
+        let update = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(slug_key(&self.table, slug)))
+            .update_expression("SET moved_to = :present")
+            .condition_expression("product_id = :id")
+            .expression_attribute_values(":present", s(present.as_str()))
+            .expression_attribute_values(":id", s(id.as_str()))
+            .build()
+            .map_err(|error| DataError::Invalid(error.to_string()))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Lets an earlier slug go, as long as it is this product's.
+    fn forget(&self, slug: &Slug, id: &ProductId) -> Result<TransactWriteItem, DataError> {
+        let delete = Delete::builder()
+            .table_name(self.table.name())
+            .set_key(Some(slug_key(&self.table, slug)))
+            .condition_expression("product_id = :id")
+            .expression_attribute_values(":id", s(id.as_str()))
+            .build()
+            .map_err(|error| DataError::Invalid(error.to_string()))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     fn delete(&self, key: Item) -> Result<TransactWriteItem, DataError> {
@@ -576,9 +915,6 @@ fn in_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
 
 /// The listing rows that a product has, by level.
 fn rows(table: &Table, product: &Product) -> BTreeMap<String, Item> {
-    if !product.status.is_active() {
-        return BTreeMap::new();
-    }
     let price = product.lowest_price().map_or(0, |price| price.amount);
     let name: String = product.name.to_lowercase().chars().take(SORTED_NAME_CHARS).collect();
     let tags: Vec<AttributeValue> = product.tags.iter().map(|tag| s(tag.to_lowercase())).collect();
@@ -595,6 +931,9 @@ fn rows(table: &Table, product: &Product) -> BTreeMap<String, Item> {
         ]);
         row
     };
-    let levels = product.category.levels().chain([ROOT]).map(str::to_owned);
-    levels.map(|level| (level.clone(), row(&level))).collect()
+    let levels: Vec<&str> = match unsold_level(product.status) {
+        Some(level) => vec![level],
+        None => product.category.levels().chain([ROOT]).collect(),
+    };
+    levels.into_iter().map(|level| (level.to_owned(), row(level))).collect()
 }

@@ -103,7 +103,8 @@ async fn the_life_of_a_product() {
         (&changed.body["version"], &changed.body["brand"], &changed.headers["etag"]),
         (&json!(2), &json!("Oolong"), &json!("\"v2\""))
     );
-    stage.to("get-product").path("id", "green-tea").send().await.problem(404, "product-not-found");
+    let moved = stage.to("get-product").path("id", "green-tea").query("currency", "EUR").send().await.expect(301);
+    assert_eq!(moved.headers["location"], "/v1/products/sencha?currency=EUR");
     stage.to("get-product").path("id", "sencha").send().await.expect(200);
     assert_eq!((count(&stage, "food").await, count(&stage, "drinks/hot").await), (0, 1));
     assert!(names(&stage, &[("category", "food")]).await.is_empty());
@@ -219,6 +220,146 @@ async fn drafts_are_not_for_shoppers() {
     assert_eq!((names(&stage, &[]).await.len(), count(&stage, "tea").await), (1, 1));
 }
 
+/// The products of a status as staff sees them.
+async fn by_status(stage: &Stage, status: &str) -> Vec<String> {
+    let request = stage.to("list-products-by-status").scope(STAFF).query("status", status);
+    let items = request.send().await.expect(200).body["items"].as_array().unwrap().clone();
+    items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn staff_sees_every_product_and_brings_archived_ones_back() {
+    let Some(stage) = stage().await else { return };
+    let mut draft = body("Draft", "D", "tea", 1);
+    draft["status"] = json!("draft");
+    let id = create(&stage, &draft).await.expect(201).body["id"].as_str().unwrap().to_owned();
+    create(&stage, &body("Sold", "S", "tea", 1)).await.expect(201);
+    let inspect = |asked: &str| stage.to("inspect-product").scope(STAFF).path("id", asked).send();
+    let seen = inspect(&id).await.expect(200);
+    assert_eq!((&seen.body["status"], &seen.headers["etag"]), (&json!("draft"), &json!("\"v1\"")));
+    assert_eq!(inspect("draft").await.expect(200).body, seen.body);
+    assert_eq!(
+        (by_status(&stage, "draft").await, by_status(&stage, "active").await),
+        (vec!["Draft".into()], vec!["Sold".into()])
+    );
+
+    // Another slug and archived: both addresses still lead staff to it, and it comes back under the new one.
+    patch(&stage, &id, "\"v1\"", &json!({ "slug": "moved", "status": "active" })).send().await.expect(200);
+    stage.to("archive-product").scope(STAFF).path("id", &id).send().await.expect(204);
+    assert_eq!(inspect("draft").await.expect(200).body["status"], "archived");
+    assert_eq!(
+        (by_status(&stage, "draft").await, by_status(&stage, "archived").await),
+        (vec![], vec!["Draft".to_owned()])
+    );
+    patch(&stage, &id, "\"v3\"", &json!({ "status": "active" })).send().await.expect(200);
+    assert_eq!(stage.to("get-product").path("id", "moved").send().await.expect(200).body["version"], 4);
+    assert!(by_status(&stage, "archived").await.is_empty());
+
+    let first = stage.to("list-products-by-status").scope(STAFF).query("limit", "1").send().await.expect(200);
+    let next = first.body["next"].as_str().unwrap().to_owned();
+    let request = stage.to("list-products-by-status").scope(STAFF).query("limit", "1").query("cursor", &next);
+    let second = request.send().await.expect(200);
+    assert_eq!((&first.body["items"][0]["name"], &second.body["items"][0]["name"]), (&json!("Sold"), &json!("Draft")));
+    let foreign = stage.to("list-products-by-status").scope(STAFF).query("status", "draft").query("cursor", &next);
+    foreign.send().await.problem(400, "invalid-cursor");
+    let bad = stage.to("list-products-by-status").scope(STAFF).query("status", "sold");
+    bad.send().await.problem(400, "invalid-parameter");
+    for missing in ["prd_00000000000000", "nothing", "No Slug"] {
+        inspect(missing).await.problem(404, "product-not-found");
+    }
+    stage.to("inspect-product").scope("customer").path("id", &id).send().await.problem(403, "forbidden");
+    stage.to("list-products-by-status").send().await.problem(401, "unauthenticated");
+}
+
+/// Where a slug leads.
+async fn leads(stage: &Stage, slug: &str) -> String {
+    let answer = stage.to("get-product").path("id", slug).send().await;
+    match answer.status {
+        301 => answer.headers["location"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(),
+        200 => format!("= {}", answer.body["name"].as_str().unwrap()),
+        status => status.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_slug_leads_to_the_present_one_in_one_hop() {
+    let Some(stage) = stage().await else { return };
+    let mut first = body("First", "F", "tea", 1);
+    first["slug"] = json!("s0");
+    let id = create(&stage, &first).await.expect(201).body["id"].as_str().unwrap().to_owned();
+    let rename = |id: String, slug: String| {
+        let stage = &stage;
+        async move { patch(stage, &id, "*", &json!({ "slug": slug })).send().await }
+    };
+    for step in 1..=3 {
+        rename(id.clone(), format!("s{step}")).await.expect(200);
+    }
+    for former in ["s0", "s1", "s2"] {
+        assert_eq!(leads(&stage, former).await, "s3", "{former}");
+    }
+    // Its own earlier slug it may have again; the others follow.
+    rename(id.clone(), "s1".into()).await.expect(200);
+    assert_eq!(leads(&stage, "s1").await, "= First");
+    for former in ["s0", "s2", "s3"] {
+        assert_eq!(leads(&stage, former).await, "s1", "{former}");
+    }
+    // Another product may not, until the address was left for half a year; then it is that product's, for good.
+    let mut second = body("Second", "S", "tea", 1);
+    second["slug"] = json!("s2");
+    create(&stage, &second).await.problem(409, "slug-taken");
+    stage.data.clock.advance(kernel::limits::REDIRECT_LIFE + Duration::from_secs(1));
+    create(&stage, &second).await.expect(201);
+    assert_eq!(leads(&stage, "s2").await, "= Second");
+    rename(id.clone(), "s4".into()).await.expect(200);
+    assert_eq!((leads(&stage, "s2").await, leads(&stage, "s0").await), ("= Second".to_owned(), "s4".to_owned()));
+    // The oldest goes when there are more than are kept.
+    for step in 5..5 + kernel::limits::REDIRECTS {
+        rename(id.clone(), format!("s{step}")).await.expect(200);
+    }
+    assert_eq!((leads(&stage, "s0").await, leads(&stage, "s5").await), ("404".to_owned(), "s14".to_owned()));
+    let mut third = body("Third", "T", "tea", 1);
+    third["slug"] = json!("s0");
+    create(&stage, &third).await.expect(201);
+    let kinds: std::collections::BTreeMap<String, usize> = leftovers(&stage).await.into_iter().collect();
+    assert_eq!(kinds["slug"], 3 + kernel::limits::REDIRECTS);
+}
+
+#[tokio::test]
+async fn of_those_who_want_a_slug_at_once_one_gets_it() {
+    let Some(stage) = stage().await else { return };
+    let mut ids = Vec::new();
+    for index in 0..6 {
+        let mut body = body("Tea", &format!("T-{index}"), "tea", 1);
+        body["slug"] = json!(format!("tea-{index}"));
+        ids.push(create(&stage, &body).await.expect(201).body["id"].as_str().unwrap().to_owned());
+    }
+    // All want the same new slug, and the first also leaves its own to whoever is quick enough: nobody is.
+    let race = ids.iter().map(|id| patch(&stage, id, "*", &json!({ "slug": "wanted" })).send());
+    let answers = futures_util::future::join_all(race).await;
+    let won: Vec<usize> = (0..ids.len()).filter(|at| answers[*at].status == 200).collect();
+    assert_eq!(won.len(), 1);
+    for (at, answer) in answers.into_iter().enumerate() {
+        if at != won[0] {
+            answer.problem(409, "slug-taken");
+            assert_eq!(leads(&stage, &format!("tea-{at}")).await, "= Tea");
+        }
+    }
+    assert_eq!(leads(&stage, &format!("tea-{}", won[0])).await, "wanted");
+    // One product renamed from many sides ends with one slug, and all others lead to it.
+    let race = (0..6).map(|at| patch(&stage, &ids[won[0]], "*", &json!({ "slug": format!("name-{at}") })).send());
+    let answers = futures_util::future::join_all(race).await;
+    let present = stage.to("inspect-product").scope(STAFF).path("id", &ids[won[0]]).send().await.expect(200).body;
+    let present = present["slug"].as_str().unwrap().to_owned();
+    assert_eq!(leads(&stage, &present).await, "= Tea");
+    for (at, answer) in answers.iter().enumerate() {
+        let name = format!("name-{at}");
+        if answer.status == 200 && name != present {
+            assert_eq!(leads(&stage, &name).await, present);
+        }
+    }
+    assert_eq!(leads(&stage, "wanted").await, present);
+}
+
 #[tokio::test]
 async fn lists_are_ordered_filtered_and_paged_to_the_last() {
     let Some(stage) = stage().await else { return };
@@ -295,5 +436,10 @@ async fn every_grant_is_used_and_no_other_is_needed() {
     let moved = patch(&stage, &id, "*", &json!({ "slug": "other", "category": "other" }));
     moved.header("idempotency-key", "k-2").send().await.expect(200);
     stage.to("archive-product").scope(STAFF).path("id", &id).send().await.expect(204);
+    stage.to("inspect-product").scope(STAFF).path("id", &id).send().await.expect(200);
+    let listed = stage.to("list-products-by-status").scope(STAFF).query("limit", "1");
+    listed.query("status", "archived").send().await.expect(200);
+    create(&stage, &body("Cup", "C", "tea", 1)).await.expect(201);
+    stage.to("list-products-by-status").scope(STAFF).query("limit", "1").send().await.expect(200);
     stage.assert_grants();
 }

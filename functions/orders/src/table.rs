@@ -8,7 +8,8 @@ use aws::{DataError, IndexSpec, Item, TableSpec, capability};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use inventory::Part;
-use kernel::{OrderId, Timestamp, UserId};
+use kernel::limits::{ORDERS_LOOKED_AT, PAGE_MAX};
+use kernel::{OrderId, ProductId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::order::{Decision, Order, OrderEvent, Payment, PaymentStatus, Status};
@@ -307,6 +308,28 @@ impl ListOrders {
         let mut orders: Vec<Order> = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
         orders.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         Ok((orders, next))
+    }
+}
+
+impl ListOrders {
+    /// Whether a customer's paid orders have a product: looked for among the newest [`ORDERS_LOOKED_AT`].
+    pub async fn bought(&self, customer: &UserId, product: &ProductId) -> Result<bool, DataError> {
+        let (mut from, mut seen) = (None, 0);
+        while seen < ORDERS_LOOKED_AT {
+            let (orders, next) = self.of_customer(customer, PAGE_MAX, from).await?;
+            let has = |order: &Order| {
+                order.status.is_committed() && order.lines.iter().any(|line| line.product_id == *product)
+            };
+            if orders.iter().any(has) {
+                return Ok(true);
+            }
+            if next.is_none() {
+                return Ok(false);
+            }
+            seen += orders.len();
+            from = next;
+        }
+        Ok(false)
     }
 }
 

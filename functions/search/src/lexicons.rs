@@ -25,14 +25,14 @@ const FRESH: Duration = Duration::from_secs(60);
 /// A lexicon is not larger, unpacked, in bytes.
 const BYTES: u64 = 4 << 20;
 
-/// When it was loaded, and what.
-type Loaded = (Timestamp, Arc<Lexicon>);
+/// What a sandbox has loaded, and when.
+type Loaded = Option<(Timestamp, Arc<Lexicon>)>;
 
 /// Reads the lexicon that queries are read with; a sandbox keeps it for a minute.
 #[derive(Clone)]
 pub struct Lexicons {
     table: Table,
-    loaded: Arc<Mutex<Option<Loaded>>>,
+    loaded: Arc<Mutex<Loaded>>,
 }
 
 /// Keeps what was learned for a new index.

@@ -125,7 +125,7 @@ impl ReadRule {
 }
 
 impl ListRules {
-    /// The first [`LISTED`] rules, by query.
+    /// The first thousand rules, by query.
     pub async fn all(&self) -> Result<Vec<RuleOfQuery>, DataError> {
         #[derive(Deserialize)]
         struct Stored {

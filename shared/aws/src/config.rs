@@ -124,6 +124,11 @@ pub struct Config {
     pub done_marks: usize,
     /// How many payments may be refused before the next attempt is.
     pub attempts: AttemptLimits,
+    /// The bucket of files that come in and go out.
+    pub files: String,
+    /// Where others reach that bucket, when it is not in S3 itself: addresses that are handed out begin with it. It ends
+    /// with a slash, or the SDK would glue the bucket's name to it.
+    pub files_url: Option<String>,
     /// The function's own name.
     pub function: String,
     /// Where AWS is, when it is not AWS (an emulator, or the embedded engine of another process).
@@ -184,6 +189,10 @@ impl Config {
             hold: kernel::limits::HOLD,
             done_marks: kernel::limits::DONE_MARKS,
             attempts: AttemptLimits::default(),
+            files: some("OXCART_FILES")
+                .or_else(|| Some(format!("{}-files", some("OXCART_PREFIX")?)))
+                .unwrap_or_default(),
+            files_url: some("OXCART_FILES_URL"),
             function: need("OXCART_FUNCTION"),
             endpoint_url: some("AWS_ENDPOINT_URL"),
             credentials: None,

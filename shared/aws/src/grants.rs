@@ -52,6 +52,11 @@ pub enum Resource {
         /// The path, without the slash that it begins with; `{prefix}` stands for the stage's prefix.
         path: &'static str,
     },
+    /// The objects in the stage's bucket whose keys begin with a folder.
+    Objects {
+        /// The folder, without a slash.
+        name: &'static str,
+    },
     /// The verified sender of mail.
     Sender,
 }

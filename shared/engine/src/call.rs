@@ -20,6 +20,16 @@ pub struct Call {
     pub operation: String,
     body: Bytes,
     parsed: OnceLock<Value>,
+    object: Option<Arc<Object>>,
+}
+
+/// What an S3 call names beside its body.
+#[derive(Debug)]
+struct Object {
+    /// Bucket and key, joined by a slash.
+    path: String,
+    parameters: Vec<(String, String)>,
+    range: Option<String>,
 }
 
 impl Call {
@@ -27,7 +37,50 @@ impl Call {
     #[must_use]
     pub fn new(target: &str, body: impl Into<Bytes>) -> Self {
         let (service, operation) = Service::of_target(target);
-        Self { service, operation: operation.to_owned(), body: body.into(), parsed: OnceLock::new() }
+        Self { service, operation: operation.to_owned(), body: body.into(), parsed: OnceLock::new(), object: None }
+    }
+
+    /// A call to S3 from its method, its path-style address and its `Range`.
+    #[must_use]
+    pub fn of_object(method: &str, address: &str, range: Option<&str>, body: impl Into<Bytes>) -> Self {
+        let address =
+            address.split_once("://").map_or(address, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let pair = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        };
+        let parameters: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect();
+        let has = |name: &str| parameters.iter().any(|(known, _)| known == name);
+        let operation = match method {
+            "GET" => "GetObject",
+            "HEAD" => "HeadObject",
+            "PUT" if has("partNumber") => "UploadPart",
+            "PUT" => "PutObject",
+            "POST" if has("uploads") => "CreateMultipartUpload",
+            "POST" if has("uploadId") => "CompleteMultipartUpload",
+            "DELETE" if has("uploadId") => "AbortMultipartUpload",
+            _ => "Unknown",
+        };
+        let path = decoded(path.trim_start_matches('/'));
+        let object = Object { path, parameters, range: range.map(str::to_owned) };
+        let (operation, parsed) = (operation.to_owned(), OnceLock::new());
+        Self { service: Service::S3, operation, body: body.into(), parsed, object: Some(Arc::new(object)) }
+    }
+
+    /// Bucket and key of an S3 call, joined by a slash; empty for another call.
+    #[must_use]
+    pub fn object_path(&self) -> &str {
+        self.object.as_ref().map_or("", |object| &object.path)
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        let parameters = &self.object.as_ref()?.parameters;
+        parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn range(&self) -> Option<&str> {
+        self.object.as_ref()?.range.as_deref()
     }
 
     /// The body's bytes.
@@ -47,6 +100,26 @@ impl Call {
         let bytes = Bytes::from(body.to_string());
         Self { body: bytes, parsed: OnceLock::from(body), ..self }
     }
+}
+
+/// A part of an address without its escapes; what is no escape stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|_| first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A call that got no answer: what the SDK sees in place of a reply, and may retry.

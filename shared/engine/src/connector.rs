@@ -53,9 +53,12 @@ impl HttpConnector for Connector {
 }
 
 fn read_request(request: &HttpRequest) -> Result<Call, ConnectorError> {
-    let target = request.headers().get("x-amz-target").unwrap_or_default();
     let body = request.body().bytes().ok_or_else(|| ConnectorError::user("a streamed body cannot be read".into()))?;
-    Ok(Call::new(target, Bytes::copy_from_slice(body)))
+    let body = Bytes::copy_from_slice(body);
+    Ok(match request.headers().get("x-amz-target") {
+        Some(target) => Call::new(target, body),
+        None => Call::of_object(request.method(), request.uri(), request.headers().get("range"), body),
+    })
 }
 
 fn write_response(reply: Reply) -> Result<HttpResponse, ConnectorError> {

@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::call::{Call, ConnectorFailure, Layer, Next};
 use crate::connector;
+use crate::objects::{Incoming, Objects};
 use crate::queues::{Queues, Received};
 use crate::tables::Tables;
 use crate::vault::Vault;
@@ -119,6 +120,7 @@ struct Inner {
     tables: Mutex<Tables>,
     queues: Mutex<Queues>,
     vault: Mutex<Vault>,
+    objects: Mutex<Objects>,
     table_writes: watch::Sender<u64>,
     queue_writes: watch::Sender<u64>,
     worker: Option<mpsc::Sender<Job>>,
@@ -154,6 +156,7 @@ impl Engine {
             tables: Mutex::new(Tables::open(&place, Arc::clone(&clock))?),
             queues: Mutex::new(Queues::open(&place, clock)?),
             vault: Mutex::new(Vault::open(&place, entropy)?),
+            objects: Mutex::new(Objects::open(&place)?),
             table_writes: watch::Sender::new(0),
             queue_writes: watch::Sender::new(0),
             worker: if offload { Some(start_worker()?) } else { None },
@@ -168,6 +171,38 @@ impl Engine {
         let engine = self.clone();
         let call = Call::new(target, body);
         Box::pin(async move { engine.answer(call).await })
+    }
+
+    /// Answers one call to S3, as it came over HTTP.
+    #[must_use]
+    pub fn handle_object(
+        &self,
+        method: &str,
+        address: &str,
+        range: Option<&str>,
+        body: Bytes,
+    ) -> BoxFuture<'static, Reply> {
+        let engine = self.clone();
+        let call = Call::of_object(method, address, range, body);
+        Box::pin(async move { engine.answer(call).await })
+    }
+
+    /// Begins an object (bucket and key, joined by a slash) that is too large for one body.
+    ///
+    /// # Errors
+    ///
+    /// What the file answers.
+    pub fn incoming_object(&self, path: &str) -> std::io::Result<Incoming> {
+        self.objects().incoming(path)
+    }
+
+    /// Ends it: from now on it is there.
+    ///
+    /// # Errors
+    ///
+    /// What the file answers.
+    pub fn finish_object(&self, incoming: Incoming) -> std::io::Result<()> {
+        self.objects().finish(incoming).map(drop)
     }
 
     /// Sends a call through layers, as an SDK client built with [`Engine::http_client`] does.
@@ -308,6 +343,7 @@ impl Engine {
             Service::Sqs => self.run(move |engine| engine.answer_queues(&call)).await,
             Service::Kms => self.run(move |engine| engine.vault().answer_kms(&call)).await,
             Service::SecretsManager => self.run(move |engine| engine.vault().answer_secrets(&call)).await,
+            Service::S3 => self.run(move |engine| engine.objects().answer(&call)).await,
             Service::Unknown => Some(Reply::unknown_operation(service)),
         };
         answer.unwrap_or_else(|| Reply::internal(service, "the call failed inside the engine"))
@@ -386,6 +422,10 @@ impl Engine {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         lock_healed(&self.inner.queues, Queues::heal)
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        lock_healed(&self.inner.objects, |_| {})
     }
 
     fn vault(&self) -> MutexGuard<'_, Vault> {

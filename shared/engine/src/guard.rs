@@ -16,7 +16,7 @@ use crate::wire::{Reply, Service};
 ///
 /// Resources are names, not ARNs: `oxcart-local-catalog` for a table, `oxcart-local-catalog/index/by-price` for an
 /// index, `oxcart-local-catalog/stream` for a stream, a queue's name, `key/tokens` for the KMS key behind
-/// `alias/tokens`, `secret/…` for a secret, and `*` for the few actions that AWS grants on nothing in particular.
+/// `alias/tokens`, `secret/…` for a secret, `object/BUCKET/imports` for the objects whose keys begin with `imports/`, and `*` for the few actions that AWS grants on nothing in particular.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Grant {
     /// The IAM action, such as `dynamodb:GetItem`.
@@ -110,7 +110,10 @@ impl Layer for Guard {
 fn refusal(service: Service, missing: &Grant) -> Reply {
     let Grant { action, resource } = missing;
     let message = format!("User is not authorized to perform: {action} on resource: {resource}");
-    // All four services answer this one from the common front, not from their own namespace.
+    if service == Service::S3 {
+        return Reply::error(service, 403, "AccessDenied", &message);
+    }
+    // The other services answer this one from the common front, not from their own namespace.
     let body =
         json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": message, "Message": message });
     let mut reply = Reply::raw(service, 400, body.to_string());
@@ -132,6 +135,7 @@ fn needed(call: &Call) -> BTreeSet<Grant> {
         Service::Sqs => BTreeSet::from([grant(queue_action(operation), queue(body))]),
         Service::Kms => BTreeSet::from([grant(operation, key(text(body, "KeyId")))]),
         Service::SecretsManager => BTreeSet::from([grant(operation, secret(text(body, "SecretId")))]),
+        Service::S3 => BTreeSet::from([grant(object_action(operation), object(call.object_path()))]),
         Service::Unknown => BTreeSet::from([grant(operation, "*".to_owned())]),
     }
 }
@@ -198,6 +202,21 @@ fn queue_action(operation: &str) -> &str {
 fn queue(body: &Value) -> String {
     let url = body["QueueUrl"].as_str().or_else(|| body["QueueName"].as_str()).unwrap_or("*");
     url.rsplit('/').next().unwrap_or(url).to_owned()
+}
+
+/// The action behind an operation: parts are put as whole objects are.
+fn object_action(operation: &str) -> &str {
+    match operation {
+        "HeadObject" => "GetObject",
+        "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "PutObject",
+        other => other,
+    }
+}
+
+/// Bucket and first part of the key: grants on objects go by it.
+fn object(path: &str) -> String {
+    let folder = path.match_indices('/').nth(1).map_or(path.len(), |(at, _)| at);
+    format!("object/{}", &path[..folder])
 }
 
 fn key(id: &str) -> String {

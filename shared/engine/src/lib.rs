@@ -1,4 +1,4 @@
-//! The embedded AWS services: DynamoDB, SQS, KMS and Secrets Manager in one process, without a socket.
+//! The embedded AWS services: DynamoDB, SQS, KMS, Secrets Manager and S3 in one process, without a socket.
 //!
 //! The real SDK clients stand on top: [`Engine::http_client`] is their HTTP client, so every line above it is the
 //! line that runs in AWS. It owns the files of one folder (or memory), their durability and their lock.
@@ -14,6 +14,7 @@ mod connector;
 mod engine;
 mod guard;
 mod meter;
+mod objects;
 mod queues;
 mod streams;
 mod tables;
@@ -24,6 +25,7 @@ pub use call::{Call, ConnectorFailure, Layer, Next};
 pub use engine::{BoxFuture, Clock, Engine, EngineError, Options, Place};
 pub use guard::{Grant, Guard};
 pub use meter::{Cost, Meter, Units};
+pub use objects::Incoming;
 pub use wire::{Reply, Service};
 
 /// The region in every ARN this crate writes.

@@ -20,6 +20,8 @@ pub enum Service {
     Kms,
     /// Secrets Manager.
     SecretsManager,
+    /// S3.
+    S3,
     /// Anything else; every call to it is refused.
     Unknown,
 }
@@ -49,7 +51,7 @@ impl Service {
             Self::Sqs => "AmazonSQS",
             Self::Kms => "TrentService",
             Self::SecretsManager => "secretsmanager",
-            Self::Unknown => "",
+            Self::S3 | Self::Unknown => "",
         }
     }
 
@@ -61,6 +63,7 @@ impl Service {
             Self::Sqs => "sqs",
             Self::Kms => "kms",
             Self::SecretsManager => "secretsmanager",
+            Self::S3 => "s3",
             Self::Unknown => "unknown",
         }
     }
@@ -70,6 +73,7 @@ impl Service {
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Kms | Self::SecretsManager => "application/x-amz-json-1.1",
+            Self::S3 => "application/xml",
             _ => "application/x-amz-json-1.0",
         }
     }
@@ -91,7 +95,7 @@ pub struct Reply {
     pub status: u16,
     /// The headers, `content-type` among them.
     pub headers: Vec<(&'static str, String)>,
-    /// The JSON body.
+    /// The body: JSON, or what S3 keeps.
     pub body: Bytes,
 }
 
@@ -115,6 +119,9 @@ impl Reply {
     /// An error in the service's own shape: `__type`, a message, and for SQS the header of its old protocol.
     #[must_use]
     pub fn error(service: Service, status: u16, code: &str, message: &str) -> Self {
+        if service == Service::S3 {
+            return crate::objects::error(status, code, message);
+        }
         let kind = format!("{}#{code}", service.error_namespace());
         let body = json!({ "__type": kind, "message": message });
         let mut reply = Self::raw(service, status, body.to_string());
@@ -132,6 +139,7 @@ impl Reply {
             Service::DynamoDb | Service::DynamoDbStreams => "InternalServerError",
             Service::Kms => "KMSInternalException",
             Service::SecretsManager => "InternalServiceError",
+            Service::S3 => "InternalError",
             Service::Sqs | Service::Unknown => "InternalFailure",
         };
         Self::error(service, 500, code, message)

@@ -151,6 +151,18 @@ id_type!(
     RefundId, "ref", 14
 );
 id_type!(
+    /// A customer's review of a product. Made from both, one way: it tells nothing of the customer.
+    ReviewId, "rev", 14
+);
+id_type!(
+    /// An import of products.
+    ImportId, "imp", 14
+);
+id_type!(
+    /// An export of products.
+    ExportId, "exp", 14
+);
+id_type!(
     /// An event on its way to the workers.
     EventId, "evt", 22
 );

@@ -2,12 +2,13 @@
 //!
 //! It owns the vocabulary every other crate speaks: [`Money`], typed ids, the bounded [`counter`], signed [`cursor`]s,
 //! RFC 9457 [`problem`]s, [`limits`] and [`shape`] (parsing a body and its JSON Schema from one type).
-//! It must never do I/O, read a clock, or touch a float.
+//! It must never do I/O, read a clock, or reckon with a float.
 
 pub mod audit;
 pub mod card;
 pub mod counter;
 pub mod cursor;
+mod decimal;
 pub mod id;
 pub mod limits;
 pub mod money;
@@ -16,7 +17,11 @@ pub mod shape;
 pub mod text;
 pub mod time;
 
-pub use id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, RefundId, ReservationId, TransferId, UserId};
+pub use decimal::Decimal;
+pub use id::{
+    CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, RefundId, ReservationId, ReviewId,
+    TransferId, UserId,
+};
 pub use money::{Currency, Money};
 pub use problem::{Code, FieldError, Problem};
 pub use text::{CategoryPath, Country, CouponCode, Email, Handle, Sku, Slug};

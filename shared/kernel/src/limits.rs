@@ -37,6 +37,30 @@ pub const OPTIONS: usize = 5;
 pub const OPTION_VALUES: usize = 100;
 /// The short texts of a product: a brand, a tag, the name of an option or an attribute; in characters.
 pub const LABEL_CHARS: usize = 100;
+/// The most earlier addresses of a product that lead to its present one.
+pub const REDIRECTS: usize = 10;
+/// How long an earlier address is its product's alone; afterwards another product may have it.
+pub const REDIRECT_LIFE: Duration = Duration::from_secs(180 * 24 * 3600);
+/// A review's text, in characters.
+pub const REVIEW_CHARS: usize = 5_000;
+/// The most orders of a customer that are looked through for what was bought.
+pub const ORDERS_LOOKED_AT: usize = 500;
+/// The largest file that an import takes as the body of a request, in bytes; a larger one is uploaded.
+pub const IMPORT_BODY_BYTES: usize = 5 * 1024 * 1024;
+/// The largest file that an import takes, in bytes.
+pub const IMPORT_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// The longest record of an imported file, in bytes: a product's body at its limit, with room for fields that nobody wants.
+pub const RECORD_BYTES: usize = 1024 * 1024;
+/// The most columns of an imported table.
+pub const COLUMNS: usize = 1_000;
+/// The most rows of an imported table that one product may take: one for each variant or image, with some to spare.
+pub const PRODUCT_ROWS: usize = VARIANTS + IMAGES + 40;
+/// The most rejected rows of an import that are kept; further ones are counted.
+pub const REJECTED_ROWS: u64 = 100_000;
+/// The longest field map, in characters.
+pub const MAP_CHARS: usize = 6_000;
+/// How long imports, exports and their files are kept.
+pub const TRANSFER_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The deepest category path, in segments.
 pub const CATEGORY_DEPTH: usize = 5;
 /// The largest amount of money in minor units, far below where 64-bit sums of a cart could overflow.
@@ -99,8 +123,8 @@ const _: () = assert!(PRODUCT_BYTES < 400 * 1024);
 const _: () = assert!(HOLDS_PER_COUNTER * 100 < 400 * 1024);
 const _: () = assert!(KEPT_BODY + 8 * 1024 < 400 * 1024);
 // create-product: the product, its slug, its category leaf, a listing row per level and the root, and its SKUs;
-// update-product may remove as many rows as it adds.
-const _: () = assert!(VARIANTS + 4 + 2 * (CATEGORY_DEPTH + 1) <= 100);
+// update-product may remove as many rows as it adds, and each earlier address is led to the new one.
+const _: () = assert!(VARIANTS + 5 + 2 * (CATEGORY_DEPTH + 1) + REDIRECTS <= 100);
 const _: () = assert!(CART_LINES <= 100 && PAGE_MAX <= 100);
 // SQS can wake the expiry of a hold exactly at its deadline.
 const _: () = assert!(HOLD.as_secs() <= QUEUE_DELAY.as_secs());

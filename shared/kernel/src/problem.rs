@@ -188,6 +188,18 @@ pub mod code {
         UNAVAILABLE = "unavailable" 503 Ours true "The service is busy; try again";
         /// The function ran out of time.
         TIMED_OUT = "timed-out" 504 Ours true "The request took too long";
+        /// No such review.
+        REVIEW_NOT_FOUND = "review-not-found" 404 Caller false "There is no such review";
+        /// The customer has reviewed the product already.
+        REVIEW_EXISTS = "review-exists" 409 Caller false "You have reviewed this product already";
+        /// Only who bought a product reviews it.
+        NOT_BOUGHT = "not-bought" 403 Caller false "Only customers who bought a product review it";
+        /// No such import.
+        IMPORT_NOT_FOUND = "import-not-found" 404 Caller false "There is no such import";
+        /// No such export.
+        EXPORT_NOT_FOUND = "export-not-found" 404 Caller false "There is no such export";
+        /// The file of an import was not uploaded yet.
+        FILE_MISSING = "file-missing" 409 Caller true "The file was not uploaded yet";
         /// The index was never rebuilt.
         REINDEX_NOT_FOUND = "reindex-not-found" 404 Caller false "The search index was never rebuilt";
         /// This stage has no search engine.

@@ -11,7 +11,11 @@ use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::id::{CartId, EventId, GiftCardId, IntentId, OrderId, ProductId, ReservationId, TransferId, UserId};
+use crate::decimal::Decimal;
+use crate::id::{
+    CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, ReservationId, ReviewId, TransferId,
+    UserId,
+};
 use crate::money::Currency;
 use crate::problem::{FieldError, Place};
 use crate::text::{CategoryPath, Country, CouponCode, Email, Handle, Sku, Slug};
@@ -191,6 +195,9 @@ fn format_rule(format: &str, text: &str) -> Option<String> {
         "id-rsv" => rule(ReservationId::parse(text).is_some(), "a reservation id"),
         "id-trf" => rule(TransferId::parse(text).is_some(), "a transfer id"),
         "id-gft" => rule(GiftCardId::parse(text).is_some(), "a gift card id"),
+        "id-rev" => rule(ReviewId::parse(text).is_some(), "a review id"),
+        "id-imp" => rule(ImportId::parse(text).is_some(), "an import id"),
+        "id-exp" => rule(ExportId::parse(text).is_some(), "an export id"),
         "id-usr" => rule(UserId::parse(text).is_some(), "a user id"),
         "id-pi" => rule(IntentId::parse(text).is_some(), "a payment intent id"),
         "id-evt" => rule(EventId::parse(text).is_some(), "an event id"),
@@ -297,6 +304,11 @@ impl Check<'_> {
 
     fn number(&mut self, schema: &Value, number: &serde_json::Number, pointer: &str) {
         let whole = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+        let float = number.as_f64().filter(|_| whole.is_none() && schema.get("format").is_some_and(|f| f == "decimal"));
+        // A whole number may be written as one with decimals, as 5.0.
+        if float.is_some_and(|float| Decimal::of_float(float).is_none() && float.to_string().parse::<i64>().is_err()) {
+            return self.error(pointer, format!("must be {}", Decimal::RULE));
+        }
         let (min, max) = number_range(schema);
         match whole {
             Some(n) if min.is_some_and(|min| n < min) => {
@@ -417,7 +429,7 @@ fn number_range(schema: &Value) -> (Option<i128>, Option<i128>) {
         Some("uint32") => (Some(0), Some(i128::from(u32::MAX))),
         Some("uint64" | "uint") => (Some(0), Some(i128::from(u64::MAX))),
         Some("int32") => (Some(i128::from(i32::MIN)), Some(i128::from(i32::MAX))),
-        Some("int64" | "int") => (Some(i128::from(i64::MIN)), Some(i128::from(i64::MAX))),
+        Some("int64" | "int" | "decimal") => (Some(i128::from(i64::MIN)), Some(i128::from(i64::MAX))),
         _ => (None, None),
     };
     (bound("minimum").or(low), bound("maximum").or(high))

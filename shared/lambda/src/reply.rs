@@ -53,6 +53,12 @@ impl Reply {
         Self::json(StatusCode::ACCEPTED, value).header(header::LOCATION, location)
     }
 
+    /// 301: it is elsewhere now, and stays there.
+    #[must_use]
+    pub fn moved(location: &str) -> Self {
+        Self::with(StatusCode::MOVED_PERMANENTLY, None).header(header::LOCATION, location)
+    }
+
     /// 204.
     #[must_use]
     pub fn empty() -> Self {

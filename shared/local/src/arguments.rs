@@ -44,6 +44,20 @@ const COMMANDS: &[Spec] = &[
         ],
     },
     Spec {
+        name: "import",
+        about: "imports a file of products into a shop over its API (OXCART_ADMIN_PASSWORD; a shop here keeps its own)",
+        flags: &[
+            ("--file", Some("FILE"), "Shopify's product CSV, or JSON lines; plain or gzip"),
+            ("--map", Some("FILE"), "which of the fields of JSON lines feeds which of ours (see docs/examples)"),
+            ("--url", Some("URL"), "which shop (http://127.0.0.1:8080)"),
+            ("--format", Some("FORMAT"), "shopify-csv or jsonl, where the file's name does not tell"),
+            ("--currency", Some("CODE"), "the currency of prices that name none (EUR)"),
+            ("--encoding", Some("NAME"), "utf-8 (what is tried without it) or windows-1252"),
+            ("--admin", Some("EMAIL"), "the administrator (OXCART_ADMIN_EMAIL, else admin@example.com)"),
+            ("--data", Some("FOLDER"), "where the shop on this machine keeps its data (.oxcart)"),
+        ],
+    },
+    Spec {
         name: "demo",
         about: "lets many shoppers race for few units, and then pay at a provider that misbehaves; in memory, over HTTP",
         flags: &[

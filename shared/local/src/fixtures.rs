@@ -10,6 +10,10 @@ use aws::{Capability, Platform};
 use cart::{Cart, ClaimMark, Line};
 use catalog::{NewProduct, Product};
 use checkout::till::intent_of;
+use exchange::Counts;
+use exchange::files::PutImport;
+use exchange::job::{Export, Import, Status as Progress};
+use exchange::table::BeginTransfer;
 use inventory::admission::DropMode;
 use inventory::ledger::Note;
 use inventory::reservation::{Reservation, ReservedLine, State};
@@ -33,6 +37,8 @@ use promotions::gift::GiftCard;
 use promotions::look::FirstUse;
 use promotions::table::{CreatePromotion, Created, HoldUses};
 use promotions::{Coupon, GiftCode, Reduction, UseKey};
+use reviews::table::WriteReview;
+use reviews::{NewReview, Review};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use users::{Account, Family, RefreshToken};
@@ -56,6 +62,8 @@ pub async fn load(shop: &Shop) -> Result<(), Problem> {
     let platform = shop.platform();
     let now = platform.clock().now();
     product(platform, now).await?;
+    review(platform, now).await?;
+    transfers(platform, now).await?;
     stock(platform, now).await?;
     promotions(platform, now).await?;
     warehouses(platform, now).await?;
@@ -109,6 +117,41 @@ async fn product(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let products: catalog::table::CreateProducts = capability(platform)?;
     let outcome = products.create(&Product::new(id, slug, new, now), "fixtures").await?;
     fresh(matches!(outcome, catalog::table::Outcome::Written))
+}
+
+/// A review that is not counted yet, by a member of staff.
+async fn review(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let said: NewReview = known(json!({ "rating": 5, "title": "Golden", "text": "As good as it looks." }))?;
+    let (product, staff): (ProductId, UserId) = (known("prd_GoldenTea")?, known("usr_GoldenStaff")?);
+    let review = Review::new(product, staff, said.tidied("Grace Hopper"), "fixtures".into(), now);
+    let write: WriteReview = capability(platform)?;
+    fresh(write.replace(None, &review).await?)
+}
+
+/// An import whose file was uploaded, one that runs, and exports: one that runs, one that is done.
+async fn transfers(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
+    let (begin, files): (BeginTransfer, PutImport) = capability(platform)?;
+    let row = r#"{"name":"Golden Cup","category":"coffee-tea","variants":[{"sku":"GOLDEN-CUP","price":{"amount":990,"currency":"EUR"},"stock":7}]}"#;
+    let bytes_total = u64::try_from(row.len()).map_err(Problem::internal)?;
+    for (id, status, bytes_total) in
+        [("imp_GoldenWait01", Progress::Waiting, 0), ("imp_GoldenRun001", Progress::Running, bytes_total)]
+    {
+        let import: Import = known(json!({
+            "id": id, "fingerprint": "fixtures", "format": "jsonl", "currency": "EUR", "encoding": "utf-8", "status": status,
+            "bytes_total": bytes_total, "bytes_done": 0, "place": { "byte": 0, "line": 1 }, "counts": Counts::default(),
+            "turn": 1, "rev": 1, "actor": "usr_GoldenStaff", "created_at": now, "updated_at": now,
+        }))?;
+        files.put(&import, row.as_bytes().to_vec()).await?;
+        fresh(begin.begin(&import).await?.is_none())?;
+    }
+    for (id, status) in [("exp_GoldenRun001", Progress::Running), ("exp_GoldenDone01", Progress::Done)] {
+        let export: Export = known(json!({
+            "id": id, "fingerprint": "fixtures", "format": "shopify-csv", "status": status, "products": 0, "bytes": 0,
+            "parts": [], "list": 0, "turn": 1, "rev": 1, "actor": "usr_GoldenStaff", "created_at": now, "updated_at": now,
+        }))?;
+        fresh(begin.begin(&export).await?.is_none())?;
+    }
+    Ok(())
 }
 
 async fn stock(platform: &Platform, now: Timestamp) -> Result<(), Problem> {

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine::{BoxFuture, Engine};
+use engine::{BoxFuture, Engine, Incoming};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::Incoming as Body;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use kernel::problem::code;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::files;
 use crate::pages::Pages;
 use crate::shop::{Shop, problem_response};
 
@@ -46,6 +48,16 @@ const GRACE: Duration = Duration::from_secs(35);
 pub trait Site: Send + Sync + 'static {
     /// Answers one request. Who asks stands in its extensions as a [`SocketAddr`].
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>>;
+
+    /// Where the body of a request goes piece by piece, when it may be larger than any that is answered at once.
+    fn incoming(&self, _: &Parts) -> Option<Result<Incoming, Response<Bytes>>> {
+        None
+    }
+
+    /// Answers a request whose body went there.
+    fn received(&self, _: Incoming) -> Response<Bytes> {
+        status(StatusCode::NOT_FOUND)
+    }
 }
 
 /// A shop with its pages.
@@ -65,11 +77,24 @@ impl ShopSite {
 impl Site for ShopSite {
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            if let Some(file) = files::read(self.shop.engine(), &parts, self.shop.now()).await {
+                return file;
+            }
+            let request = Request::from_parts(parts, body);
             match self.pages.answer(&request).await {
                 Some(page) => page,
                 None => self.shop.request(request).await,
             }
         })
+    }
+
+    fn incoming(&self, parts: &Parts) -> Option<Result<Incoming, Response<Bytes>>> {
+        files::incoming(self.shop.engine(), parts, self.shop.now())
+    }
+
+    fn received(&self, incoming: Incoming) -> Response<Bytes> {
+        files::received(self.shop.engine(), incoming)
     }
 }
 
@@ -79,9 +104,14 @@ pub struct DataSite(pub Engine);
 impl Site for DataSite {
     fn answer(&self, request: Request<Bytes>) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
-            let target =
-                request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let reply = self.0.handle(target, request.body().clone()).await;
+            let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+            let reply = match header("x-amz-target") {
+                Some(target) => self.0.handle(target, request.body().clone()).await,
+                None => {
+                    let (method, address) = (request.method().as_str(), request.uri().to_string());
+                    self.0.handle_object(method, &address, header("range"), request.body().clone()).await
+                }
+            };
             let mut response = Response::new(reply.body);
             *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             for (name, value) in reply.headers {
@@ -161,13 +191,19 @@ async fn accept(
     }
 }
 
-async fn one(site: &dyn Site, request: Request<Incoming>, peer: SocketAddr) -> Response<Bytes> {
+async fn one(site: &dyn Site, request: Request<Body>, peer: SocketAddr) -> Response<Bytes> {
     let (mut parts, body) = request.into_parts();
     let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size + parts.uri.to_string().len() > HEADER_BYTES {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return response;
+    }
+    if let Some(incoming) = site.incoming(&parts) {
+        return match incoming {
+            Ok(incoming) => receive(site, incoming, body).await,
+            Err(refused) => closing(refused),
+        };
     }
     let body = match tokio::time::timeout(READ_TIMEOUT, Limited::new(body, BODY_BYTES).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -180,6 +216,25 @@ async fn one(site: &dyn Site, request: Request<Incoming>, peer: SocketAddr) -> R
     };
     parts.extensions.insert(peer);
     site.answer(Request::from_parts(parts, body)).await
+}
+
+/// Passes a body on piece by piece; each must come in time.
+async fn receive(site: &dyn Site, mut incoming: Incoming, mut body: Body) -> Response<Bytes> {
+    loop {
+        let frame = match tokio::time::timeout(READ_TIMEOUT, body.frame()).await {
+            Ok(None) => return site.received(incoming),
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return closing(status(StatusCode::BAD_REQUEST)),
+            Err(_) => return closing(status(StatusCode::REQUEST_TIMEOUT)),
+        };
+        let Ok(piece) = frame.into_data() else { continue };
+        if incoming.bytes() > kernel::limits::IMPORT_BYTES {
+            return closing(status(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        if incoming.write(&piece).is_err() {
+            return closing(status(StatusCode::INTERNAL_SERVER_ERROR));
+        }
+    }
 }
 
 fn status(status: StatusCode) -> Response<Bytes> {

@@ -18,7 +18,7 @@ use local::physics::Trial;
 use local::physics::table::{self, Manner, Row};
 use local::simulate::{self, Plan};
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
-use local::{Options, Pump, Search, Shop, generate, registry, storm};
+use local::{Options, Pump, Search, Shop, generate, import, registry, storm};
 use testkit::{Target, blackbox, race};
 
 type Failure = Box<dyn std::error::Error>;
@@ -88,6 +88,7 @@ async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Resu
         "costs" => costs().await,
         "soak" => soak(arguments).await,
         "crash" => crash(arguments).await,
+        "import" => import_file(arguments, vars).await,
         _ => write_generated(arguments),
     }
 }
@@ -213,7 +214,7 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     start::search(&shop).await.map_err(|problem| explained(&problem))?;
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &place, set(vars, "OXCART_ADMIN_PASSWORD"));
-    let filled = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.rows));
+    let filled = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.counts.rows));
     let (password, report) = tokio::join!(password, filled);
     let (password, report) = (password.map_err(|problem| explained(&problem))?, report?);
     if let Some(report) = &report {
@@ -294,18 +295,32 @@ async fn welcome(shop: &Shop, place: &Place, password: &str, took: Duration) {
 }
 
 fn print_report(report: &Report) {
-    let Report { rows, created, present, left_out, bad, stocked, complaints } = report;
-    for (line, reason) in complaints {
-        eprintln!("line {line}: {reason}");
+    for rejected in &report.complaints {
+        eprintln!("{}", import::complaint(rejected.line, rejected.field.as_deref(), &rejected.reason));
     }
-    let more = bad.saturating_sub(u64::try_from(complaints.len()).unwrap_or(u64::MAX));
-    if more > 0 {
-        eprintln!("… and {more} more bad rows");
-    }
-    eprintln!(
-        "{rows} rows: {created} products are new, {present} were there, {left_out} left out by the map, {bad} bad; \
-         {stocked} SKUs got an opening stock"
-    );
+    eprintln!("{}", import::summary(&report.counts));
+}
+
+/// Imports a file into a shop over its API.
+async fn import_file(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
+    let file = arguments.get("--file").ok_or("import needs --file FILE")?;
+    let url = arguments.get("--url").unwrap_or("http://127.0.0.1:8080").trim_end_matches('/').to_owned();
+    let folder = PathBuf::from(arguments.get("--data").unwrap_or(".oxcart"));
+    let password = match set(vars, "OXCART_ADMIN_PASSWORD") {
+        Some(password) => password.to_owned(),
+        // The shop on this machine keeps the one it made up beside its data.
+        None => std::fs::read_to_string(folder.join("admin-password")).unwrap_or_default().trim().to_owned(),
+    };
+    let email = arguments.get("--admin").or_else(|| set(vars, "OXCART_ADMIN_EMAIL")).unwrap_or(ADMIN);
+    let wanted = import::Wanted {
+        file: PathBuf::from(file),
+        map: arguments.get("--map").map(PathBuf::from),
+        format: arguments.get("--format").map(str::to_owned),
+        currency: arguments.get("--currency").map(str::to_owned),
+        encoding: arguments.get("--encoding").map(str::to_owned),
+    };
+    let ended = import::run(&url, email, &password, &wanted).await?;
+    Ok(if ended { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn explained(problem: &kernel::Problem) -> String {

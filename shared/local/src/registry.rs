@@ -12,6 +12,8 @@ pub fn services() -> Vec<Service> {
     let service = |name, about, functions| Service { name, about, functions };
     vec![
         service("catalog", "Products, categories and their lists.", catalog::functions()),
+        service("reviews", "What customers think of what they bought.", reviews::functions()),
+        service("exchange", "Catalogues that come in and go out.", exchange::functions()),
         service("cart", "What a shopper is about to buy.", cart::functions()),
         service("checkout", "From a cart to a paid order.", checkout::functions()),
         service("inventory", "Stock that cannot be oversold.", inventory::functions()),
@@ -36,6 +38,8 @@ pub fn tables() -> Vec<TableSpec> {
     [
         &[lambda::ANSWERS],
         catalog::TABLES,
+        reviews::TABLES,
+        exchange::TABLES,
         cart::TABLES,
         checkout::TABLES,
         inventory::TABLES,
@@ -52,8 +56,16 @@ pub fn tables() -> Vec<TableSpec> {
 /// Every queue.
 #[must_use]
 pub fn queues() -> Vec<QueueSpec> {
-    [cart::QUEUES, checkout::QUEUES, inventory::QUEUES, notifications::QUEUES, promotions::QUEUES, search::QUEUES]
-        .concat()
+    [
+        cart::QUEUES,
+        checkout::QUEUES,
+        exchange::QUEUES,
+        inventory::QUEUES,
+        notifications::QUEUES,
+        promotions::QUEUES,
+        search::QUEUES,
+    ]
+    .concat()
 }
 
 /// All of it, for a shop.

@@ -653,6 +653,7 @@ fn variables(options: &Options, pem: &str, mail: &Path) -> BTreeMap<String, Stri
         ("OXCART_PREFIX", PREFIX.to_owned()),
         ("OXCART_QUEUE_BASE", setup::queue_url(&format!("{PREFIX}-"))),
         ("OXCART_ISSUER", options.base_url.clone()),
+        ("OXCART_FILES_URL", format!("{}{}/", options.base_url, crate::files::PREFIX)),
         ("OXCART_JWT_PUBLIC_KEY", pem.to_owned()),
         ("OXCART_MAIL", format!("folder:{}", mail.display())),
         ("OXCART_MAIL_FROM", "Oxcart <shop@example.com>".to_owned()),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -129,6 +130,25 @@ impl Client {
             Pool::Plain(builder().build(plain()))
         };
         Ok(Self { base, pool })
+    }
+
+    /// Puts a body of any size at an address, as it comes; gives the status. Each piece may take its time.
+    pub async fn upload(
+        url: &str,
+        length: u64,
+        pieces: impl Iterator<Item = std::io::Result<Bytes>> + Send + 'static,
+    ) -> Result<u16, HttpError> {
+        let frames = futures_util::stream::iter(pieces.map(|piece| piece.map(Frame::data)));
+        let body = StreamBody::new(frames);
+        let request = http::Request::put(url).header(header::CONTENT_LENGTH, length).body(body);
+        let request = request.map_err(|error| HttpError::BadUrl(format!("{url}: {error}")))?;
+        let response = if url.starts_with("https://") {
+            builder().build(tls()?).request(request).await
+        } else {
+            builder().build(plain()).request(request).await
+        };
+        let response = response.map_err(|error| HttpError::Lost(chain(&error)))?;
+        Ok(response.status().as_u16())
     }
 
     /// A client of the same shop with connections of its own.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::commands::unknown;
 use crate::product::Product;
-use crate::table::FindProduct;
+use crate::table::{BySlug, FindProduct};
 
 /// Which product.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,6 +32,7 @@ pub fn function() -> Function {
         .auth(Auth::Anyone)
         .cache(Cache::Public { max_age: 60, stale: 300 })
         .reply::<Product>(200, "The product")
+        .reply_empty(301, "The product has another slug now: `Location` says where it is")
         .problems(&[kernel::problem::code::PRODUCT_NOT_FOUND])
         .handle(handle)
 }
@@ -40,10 +41,20 @@ async fn handle(call: Call<Path, Query>, products: FindProduct) -> Result<Reply,
     let asked = &call.path.id;
     let found = match (ProductId::parse(asked), Slug::parse(asked)) {
         (Some(id), _) => products.by_id(&id).await?,
-        (None, Some(slug)) => products.by_slug(&slug).await?,
+        (None, Some(slug)) => match products.by_slug(&slug).await? {
+            BySlug::Product(product) => Some(*product),
+            BySlug::Moved(present) => return Ok(moved(&present, call.query.currency)),
+            BySlug::Nowhere => None,
+        },
         (None, None) => None,
     };
     let product = found.filter(|product| product.status.is_active()).ok_or_else(|| unknown(asked))?;
     let product = product.shown_in(call.query.currency);
     Ok(Reply::ok(&product).version(product.version).last_modified(product.updated_at))
+}
+
+/// Where the product is now, shown as it was asked for.
+fn moved(present: &Slug, currency: Option<Currency>) -> Reply {
+    let query = currency.map(|currency| format!("?currency={currency}")).unwrap_or_default();
+    Reply::moved(&format!("/v1/products/{present}{query}"))
 }

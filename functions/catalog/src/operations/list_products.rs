@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use kernel::limits::{LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
-use kernel::{CategoryPath, Currency, Problem};
+use kernel::{CategoryPath, Currency, Problem, ProductId};
 use lambda::{Auth, Cache, Call, Function, Http, Nothing, Page, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::product::Product;
+use crate::product::{Product, Status};
 use crate::table::{FindProducts, List, ListRows, Order, Position};
 
 /// Which products, in which order.
@@ -88,29 +88,64 @@ async fn handle(
     let query = &call.query;
     // A cursor is good for the list it came from and no other.
     let scope = serde_json::json!(["list-products", query.category, query.tag, query.brand, query.sort]).to_string();
-    let after: Option<Position> = match &query.cursor {
-        None => None,
-        Some(cursor) => Some(secret.key().await?.position(&scope, cursor).ok_or_else(|| {
-            Problem::new(code::INVALID_CURSOR, "the cursor was altered, or is of another list; begin without one")
-        })?),
-    };
     let list = List {
+        status: Status::Active,
         category: query.category.as_ref(),
         tag: query.tag.as_deref(),
         brand: query.brand.as_deref(),
         order: query.sort.into(),
     };
-    let limit = usize::try_from(query.limit.unwrap_or(PAGE_DEFAULT)).map_err(Problem::internal)?;
-    let (ids, position) = rows.page(&list, after.as_ref(), limit).await?;
-    let found = products.by_ids(&ids, false).await?;
-    let mut found: HashMap<_, _> = found.into_iter().map(|product| (product.id.clone(), product)).collect();
-    // A row may be a moment older than its product: what is not sold any more is left out.
-    let items: Vec<Product> =
-        ids.iter().filter_map(|id| found.remove(id)).filter(|product| product.status.is_active()).collect();
+    let asked = Asked { scope: &scope, cursor: query.cursor.as_deref() };
+    let limit = page_limit(query.limit)?;
+    let (ids, position) = rows.page(&list, asked.after(&secret).await?.as_ref(), limit).await?;
+    let items = in_status(&products, &ids, Status::Active).await?;
     let items = items.into_iter().map(|product| product.shown_in(query.currency)).collect();
-    let next = match position {
-        None => None,
-        Some(position) => Some(secret.key().await?.cursor(&scope, &position)),
-    };
-    Ok(Reply::ok(&Page { items, next }))
+    Ok(Reply::ok(&Page { items, next: asked.next(position, &secret).await? }))
+}
+
+/// How many items a page has.
+pub(super) fn page_limit(asked: Option<u32>) -> Result<usize, Problem> {
+    usize::try_from(asked.unwrap_or(PAGE_DEFAULT)).map_err(Problem::internal)
+}
+
+/// Which page of which list.
+pub(super) struct Asked<'a> {
+    /// What cursors of this list are bound to.
+    pub scope: &'a str,
+    pub cursor: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// Behind which row the page begins.
+    pub async fn after(&self, secret: &aws::SigningSecret) -> Result<Option<Position>, Problem> {
+        let Some(cursor) = self.cursor else { return Ok(None) };
+        let position = secret.key().await?.position(self.scope, cursor).ok_or_else(|| {
+            Problem::new(code::INVALID_CURSOR, "the cursor was altered, or is of another list; begin without one")
+        })?;
+        Ok(Some(position))
+    }
+
+    /// The cursor of the next page.
+    pub async fn next(
+        &self,
+        position: Option<Position>,
+        secret: &aws::SigningSecret,
+    ) -> Result<Option<String>, Problem> {
+        Ok(match position {
+            None => None,
+            Some(position) => Some(secret.key().await?.cursor(self.scope, &position)),
+        })
+    }
+}
+
+/// These products, in this order. A row may be a moment older than its product: what has another status by now is left out.
+pub(super) async fn in_status(
+    products: &FindProducts,
+    ids: &[ProductId],
+    status: Status,
+) -> Result<Vec<Product>, Problem> {
+    let found = products.by_ids(ids, false).await?;
+    let mut found: HashMap<_, _> = found.into_iter().map(|product| (product.id.clone(), product)).collect();
+    let items = ids.iter().filter_map(|id| found.remove(id));
+    Ok(items.filter(|product| product.status == status).collect())
 }

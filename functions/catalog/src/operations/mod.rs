@@ -3,8 +3,10 @@
 pub mod archive_product;
 pub mod create_product;
 pub mod get_product;
+pub mod inspect_product;
 pub mod list_categories;
 pub mod list_products;
+pub mod list_products_by_status;
 pub mod update_product;
 
 use kernel::{Problem, ProductId};

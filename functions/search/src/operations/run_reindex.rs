@@ -96,7 +96,7 @@ async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
 
 /// Learns the words of the newest products. Who is killed at it begins it again.
 async fn learn(reindex: &Reindex, (_, truth, rows, _, lexicons): &With) -> Result<Lexicon, Fault> {
-    let list = List { category: None, tag: None, brand: None, order: Order::Newest };
+    let list = List { status: catalog::Status::Active, category: None, tag: None, brand: None, order: Order::Newest };
     let (mut learner, mut position, mut seen) = (Learner::default(), None, 0);
     loop {
         let (ids, next) = rows.page(&list, position.as_ref(), PAGE).await?;
@@ -123,7 +123,7 @@ async fn fill(
 ) -> Result<bool, Fault> {
     // New products come in at the front of this order, behind which everything lies that is still to do; they are written to
     // both indexes.
-    let list = List { category: None, tag: None, brand: None, order: Order::Newest };
+    let list = List { status: catalog::Status::Active, category: None, tag: None, brand: None, order: Order::Newest };
     for _ in 0..PAGES {
         let (ids, next) = rows.page(&list, reindex.position.as_ref(), PAGE).await?;
         let writes = truth.writes(lexicon, &ids).await?;

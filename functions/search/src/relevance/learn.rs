@@ -22,6 +22,8 @@ const KINDS: usize = 3_000;
 const PAIRS: usize = 2_000;
 /// Brands are told apart up to this many for one word.
 const BRANDS: usize = 12;
+/// The longest value of an attribute whose words are known, in bytes: longer ones are prose.
+const VALUE_CHARS: usize = 60;
 /// The longest value of an attribute that may say what a thing is, in characters.
 const TYPE_CHARS: usize = 40;
 
@@ -30,7 +32,7 @@ const TYPE_CHARS: usize = 40;
 struct Seen {
     /// In names.
     names: u32,
-    /// Anywhere in names, brands, descriptions and categories.
+    /// Anywhere in names, brands, descriptions, categories and short attributes.
     texts: u32,
     /// Last of what names a thing: `case` in `leather phone case for …`.
     ends: u32,
@@ -139,6 +141,13 @@ impl Learner {
         let mut texts: Vec<String> = words(&document.name);
         texts.extend(words(description));
         texts.extend(brand.iter().cloned());
+        for value in document.attributes.0.values() {
+            if let Attribute::Text(text) = value
+                && text.len() <= VALUE_CHARS
+            {
+                texts.extend(words(text));
+            }
+        }
         texts.extend(words(document.category.as_str()));
         texts.sort();
         texts.dedup();

@@ -86,7 +86,7 @@ impl Lexicon {
         self
     }
 
-    /// Its compact form.
+    /// As bytes, which are worth packing: JSON.
     ///
     /// # Errors
     /// None that a lexicon can give: its keys are text.
@@ -94,7 +94,7 @@ impl Lexicon {
         Ok(serde_json::to_vec(self)?)
     }
 
-    /// From its compact form.
+    /// From its bytes.
     ///
     /// # Errors
     /// Damaged bytes, or the form of another version.

@@ -200,8 +200,7 @@ fn a_lexicon_is_kept_and_read_again_and_is_the_same_each_time() {
     assert_eq!(read.plan("linnen shirt for men"), lexicon.plan("linnen shirt for men"));
     assert_eq!(read.signals(&shop()[6]), lexicon.signals(&shop()[6]));
     assert!(Lexicon::from_bytes(b"{}").is_err());
-    let older = String::from_utf8(bytes).unwrap().replacen("\"form\":1", "\"form\":0", 1);
-    assert!(Lexicon::from_bytes(older.as_bytes()).unwrap_err().to_string().contains("form 0"));
+    assert!(Lexicon::from_bytes(bytes.get(..bytes.len() / 2).unwrap()).is_err());
 }
 
 fn size(clause: &Clause) -> usize {

@@ -22,6 +22,8 @@ struct Document<'a> {
     tables: Vec<TableLine>,
     queues: Vec<QueueLine>,
     keys: Vec<Named>,
+    /// The folders of the bucket of files.
+    objects: Vec<Named>,
     secrets: Vec<SecretLine>,
 }
 
@@ -117,6 +119,10 @@ pub(super) fn text(source: &Source) -> String {
         queues: source.queues.iter().map(queue_line).collect(),
         keys: named(source, |resource| match resource {
             Resource::Key { name } => Some(*name),
+            _ => None,
+        }),
+        objects: named(source, |resource| match resource {
+            Resource::Objects { name } => Some(*name),
             _ => None,
         }),
         secrets: secrets(source),

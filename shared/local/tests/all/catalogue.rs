@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use engine::Place;
+use exchange::Counts;
 use local::catalog_file::{FieldMap, FileError, Importer, Report, Source};
 use local::start::{self, Wanted};
 use local::{Options, Shop, registry};
@@ -60,8 +61,14 @@ async fn good_rows_go_in_and_bad_ones_are_named_with_every_reason() {
     let file = Temporary::new("rows.jsonl", lines.join("\n").as_bytes());
     let report = import(&shop, &file, None).await.unwrap();
     // Rows run side by side: which of the two that want the same SKU gets it is open, but one does.
-    assert_eq!((report.rows, report.created, report.bad), (7, 2, 5), "{report:?}");
-    let reason = |line: u64| report.complaints.iter().find(|(at, _)| *at == line).map(|(_, reason)| reason.as_str());
+    let counts = report.counts;
+    assert_eq!((counts.rows, counts.created, counts.rejected), (7, 2, 5), "{report:?}");
+    let reason = |line: u64| {
+        let told = report.complaints.iter().filter(|one| one.line == line);
+        let told: Vec<String> =
+            told.map(|one| format!("{} {}", one.field.as_deref().unwrap_or_default(), one.reason)).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    };
     assert!(reason(2).unwrap().contains("not JSON") && reason(8).unwrap().contains("not a JSON object"));
     for part in ["/name", "/category", "/variants/0/sku"] {
         assert!(reason(3).unwrap().contains(part), "{part}");
@@ -80,10 +87,11 @@ async fn a_second_reading_changes_nothing() {
         [body("one", "ONE", 30), body("two", "TWO", 40)].map(|row| row.to_string()).join("\n").as_bytes(),
     );
     let first = import(&shop, &file, None).await.unwrap();
-    assert_eq!((first.created, first.present, first.stocked), (2, 0, 2));
+    assert_eq!((first.counts.created, first.counts.unchanged, first.counts.stocked), (2, 0, 2));
     let version = get(&shop, "/v1/products/one", &[]).await.1["version"].clone();
     let second = import(&shop, &file, None).await.unwrap();
-    assert_eq!((second.created, second.present, second.stocked, second.bad), (0, 2, 0, 0));
+    let expected = Counts { rows: 2, unchanged: 2, ..Counts::default() };
+    assert_eq!(second.counts, expected);
     assert_eq!(get(&shop, "/v1/products/one", &[]).await.1["version"], version);
     assert_eq!(get(&shop, "/v1/inventory/ONE", &[]).await.1["available"], 30);
 }
@@ -106,12 +114,13 @@ async fn foreign_rows_in_a_compressed_file_come_in_by_a_map() {
     let file = Temporary::new("icecat", &gz.finish().unwrap());
     let map = FieldMap::parse(include_str!("../../../../docs/examples/icecat.toml")).unwrap();
     let report = import(&shop, &file, Some(map)).await.unwrap();
-    assert_eq!((report.created, report.left_out, report.bad, report.stocked), (1, 1, 1, 1), "{report:?}");
+    let counts = report.counts;
+    assert_eq!((counts.created, counts.left_out, counts.rejected, counts.stocked), (1, 1, 1, 1), "{report:?}");
     let (_, product, _) = get(&shop, "/v1/products/toner-black", &[]).await;
     assert_eq!((&product["brand"], &product["category"]), (&json!("Xerox"), &json!("electronics/xerox")));
     assert_eq!(
         product["attributes"],
-        json!({ "type": "Original", "quantity_per_pack": 6, "weight": "1.25", "rohs": true })
+        json!({ "type": "Original", "quantity_per_pack": 6, "weight": 1.25, "rohs": true })
     );
     assert_eq!(product["variants"][0]["price"], json!({ "amount": 4995, "currency": "EUR" }));
     assert_eq!(get(&shop, "/v1/inventory/ICE-392", &[]).await.1["available"], 25);
@@ -123,7 +132,7 @@ async fn the_demo_fills_a_shop_once_and_every_picture_is_there() {
     let place = Place::Folder(folder.clone());
     let shop = Shop::open(Options::folder(&folder), registry::registry()).await.unwrap();
     let report = start::fill(&shop, &place, &Wanted::default(), |_| {}).await.unwrap().unwrap();
-    assert!(report.created >= 190 && report.bad == 0, "{report:?}");
+    assert!(report.counts.created >= 190 && report.counts.rejected == 0, "{report:?}");
     assert_eq!(start::fill(&shop, &place, &Wanted::default(), |_| {}).await.unwrap(), None);
     let first = start::administrator(&shop, &place, None).await.unwrap();
     assert_eq!(start::administrator(&shop, &place, None).await.unwrap(), first, "a restart prints the same");

@@ -11,6 +11,7 @@ mod check;
 mod checkout;
 mod currencies;
 mod drops;
+mod exchange;
 mod http_contract;
 mod idempotency;
 mod inventory;
@@ -21,6 +22,7 @@ mod policies;
 mod promotions;
 mod refunds;
 mod reservations;
+mod reviews;
 mod search;
 mod shards;
 mod stockroom;
@@ -67,6 +69,8 @@ pub fn cases() -> Vec<Case> {
     let modules = [
         abuse::cases(),
         catalog::cases(),
+        reviews::cases(),
+        exchange::cases(),
         cart::cases(),
         inventory::cases(),
         shards::cases(),

@@ -1,5 +1,6 @@
 //! The field map: which fields of somebody's product file feed which of ours. Read from TOML, checked when it is read, and
-//! pure: a foreign row in, the body of create-product and an opening stock out.
+//! pure: a foreign row in, the body of create-product and an opening
+//! stock out.
 //!
 //! Foreign numbers are taken as their text, so that 49.99 becomes 4999 without a float between. It must never invent a
 //! value that the map does not name.
@@ -8,11 +9,11 @@ use kernel::limits::{
     ATTRIBUTE_CHARS, ATTRIBUTES, CATEGORY_DEPTH, DESCRIPTION_CHARS, IMAGES, LABEL_CHARS, NAME_CHARS, TAGS,
 };
 use kernel::text::slugify;
-use kernel::{Currency, Sku};
+use kernel::{Currency, Decimal, Sku};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Mapped, Row};
+use crate::row::{Mapped, Row};
 
 /// A field map.
 #[derive(Clone, Debug, Deserialize)]
@@ -157,7 +158,7 @@ struct AttributeRule {
 #[serde(rename_all = "lowercase")]
 enum AttributeKind {
     Text,
-    /// A whole number stays one; another number becomes text.
+    /// A whole number or one with decimals; what is no number stays text.
     Number,
     Boolean,
 }
@@ -179,7 +180,7 @@ impl FieldMap {
     }
 
     /// The product that a row is.
-    pub(super) fn row(&self, row: &Value) -> Result<Row, String> {
+    pub fn row(&self, row: &Value) -> Result<Row, String> {
         let key = self.key(row)?;
         let name = self.name.first(row).ok_or_else(|| format!("no name in {}", self.name.list()))?;
         let amount = match self.price(row)? {
@@ -212,10 +213,11 @@ impl FieldMap {
             "variants": [variant],
         });
         let stock = self.stock(row)?;
-        Ok(Row::Product(Mapped { key, body, stock: vec![(sku, stock)] }))
+        Ok(Row::Product(Mapped { body, stock: vec![(sku, stock)] }))
     }
 
-    fn key(&self, row: &Value) -> Result<String, String> {
+    /// What makes a row the same product when it comes again.
+    pub fn key(&self, row: &Value) -> Result<String, String> {
         let parts: Vec<String> = self.key.names().iter().map(|name| texts(row, name).join("\u{1f}")).collect();
         if parts.iter().all(String::is_empty) {
             return Err(format!("no key in {}", self.key.list()));
@@ -318,7 +320,8 @@ impl AttributeRule {
             },
             (AttributeKind::Number, value) => {
                 let text = plain(value)?;
-                Some(whole(&text).map_or_else(|| json!(text), |number| json!(number)))
+                let number = || Decimal::parse(&text).map(|decimal| json!(decimal));
+                Some(whole(&text).map(|number| json!(number)).or_else(number).unwrap_or_else(|| json!(text)))
             }
             (AttributeKind::Text, value) => Some(json!(cut(&plain(value)?, ATTRIBUTE_CHARS))),
             (AttributeKind::Boolean, _) => None,
@@ -372,13 +375,13 @@ fn plain(value: &Value) -> Option<String> {
 }
 
 /// A whole number, also written as `17.0`.
-fn whole(text: &str) -> Option<i64> {
+pub(crate) fn whole(text: &str) -> Option<i64> {
     let (digits, decimals) = text.split_once('.').unwrap_or((text, ""));
     if decimals.bytes().all(|b| b == b'0') { digits.parse().ok() } else { None }
 }
 
 /// Major units as minor ones: `49.9` is 4990 with two digits. Digits beyond those of the currency must be 0.
-fn minor(text: &str, digits: u32) -> Option<i64> {
+pub(crate) fn minor(text: &str, digits: u32) -> Option<i64> {
     let text = text.trim_start_matches(['€', '$', '£']).trim();
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if whole.is_empty() || !whole.bytes().chain(decimals.bytes()).all(|b| b.is_ascii_digit()) {
@@ -436,14 +439,14 @@ mod tests {
             "labels": ["new", "old"], "price": 49.9, "kind": ["Große Dinge", "Rot"], "sort": "X", "count": 3,
             "t_colour": "red", "n_width": 17.0, "n_depth": 2.5, "b_new": true, "b_old": false, "q_other": 1,
         });
-        let Row::Product(Mapped { key, body, stock }) = mapped(row).unwrap() else { panic!("left out") };
-        assert_eq!((key.as_str(), stock[0].0.as_str(), stock[0].1), ("a/1", "X-a-1", 3));
+        let Row::Product(Mapped { body, stock }) = mapped(row).unwrap() else { panic!("left out") };
+        assert_eq!((stock[0].0.as_str(), stock[0].1), ("X-a-1", 3));
         assert_eq!(
             body,
             json!({
                 "name": "Thing", "description": "Good", "brand": "Us", "category": "things/grosse-dinge/rot/x",
                 "tags": ["new", "old"], "images": [{ "url": "http://x/1", "alt": "Thing" }],
-                "attributes": { "colour": "red", "width": 17, "depth": "2.5", "new": true },
+                "attributes": { "colour": "red", "width": 17, "depth": 2.5, "new": true },
                 "variants": [{ "sku": "X-a-1", "price": { "amount": 4990, "currency": "EUR" }, "barcode": "123" }],
             })
         );
@@ -496,10 +499,9 @@ mod tests {
 
     #[test]
     fn the_maps_of_the_documents_are_good() {
-        for text in [
-            include_str!("../../../../docs/examples/icecat.toml"),
-            include_str!("../../../../docs/examples/bestbuy.toml"),
-        ] {
+        for text in
+            [include_str!("../../../docs/examples/icecat.toml"), include_str!("../../../docs/examples/bestbuy.toml")]
+        {
             FieldMap::parse(text).unwrap();
         }
     }

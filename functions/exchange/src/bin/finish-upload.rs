@@ -1,0 +1,5 @@
+//! The Lambda `finish-upload`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![exchange::operations::finish_upload::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `get-import`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![exchange::operations::get_import::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `run-export`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![exchange::operations::run_export::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `run-import`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![exchange::operations::run_import::function()])
+}

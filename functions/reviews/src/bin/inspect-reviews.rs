@@ -1,0 +1,5 @@
+//! The Lambda `inspect-reviews`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![reviews::operations::inspect_reviews::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `post-review`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![reviews::operations::post_review::function()])
+}
