@@ -186,10 +186,10 @@ pub(super) fn key(text: &str) -> String {
 }
 
 fn attribute_texts(document: &Document) -> Vec<String> {
+    // Numbers and flags are filtered by, and say nothing by themselves.
     let values = document.attributes.0.values().filter_map(|value| match value {
         Attribute::Text(text) => Some(in_words(text)),
-        Attribute::Number(number) => Some(number.to_string()),
-        Attribute::Flag(_) => None,
+        Attribute::Number(_) | Attribute::Decimal(_) | Attribute::Flag(_) => None,
     });
     values.chain(document.options.iter().map(|option| in_words(option))).collect()
 }
@@ -199,6 +199,7 @@ fn facts(document: &Document) -> Vec<Value> {
     let value = |value: &Attribute| match value {
         Attribute::Text(text) => (text.chars().count() <= FACET_VALUE_CHARS).then(|| text.clone()),
         Attribute::Number(number) => Some(number.to_string()),
+        Attribute::Decimal(number) => Some(number.to_string()),
         Attribute::Flag(flag) => Some(flag.to_string()),
     };
     let all = document.attributes.0.iter().filter_map(|(name, attribute)| Some((name, value(attribute)?)));
