@@ -70,16 +70,6 @@ module "queue" {
   alarm_topics    = var.alarm_topics
 }
 
-# Files that come in and go out: imports and exports. The registry says in which folder of it which function may do what.
-module "files" {
-  source = "./modules/bucket"
-  count  = length(local.folders) > 0 ? 1 : 0
-
-  name      = local.files_bucket
-  keep_days = 30
-  protect   = var.protect_data
-}
-
 # Where it is asked is known once it is made; a stage without it answers that it has no search.
 module "search" {
   source = "./modules/search"
@@ -90,6 +80,16 @@ module "search" {
   instance_count = var.search.instance_count
   volume_gb      = var.search.volume_gb
   alarm_topics   = var.alarm_topics
+}
+
+# Files that come in and go out: imports and exports. The registry says in which folder of it which function may do what.
+module "files" {
+  source = "./modules/bucket"
+  count  = length(local.folders) > 0 ? 1 : 0
+
+  name      = local.files_bucket
+  keep_days = 30
+  protect   = var.protect_data
 }
 
 # --- keys, secrets, mail -------------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
-//! How good the embedded engine's answers are: nDCG@10 over judged queries, beside plain BM25 on the name.
+//! How good an engine's answers are: nDCG@10 over judged queries, beside plain BM25 on the name.
 //!
 //! `cargo run --release -p embedded-search --example relevance -- CATALOG JUDGMENTS MAP [ablation]`
+//!
+//! Where `OPENSEARCH_URL` names an OpenSearch, that is measured; else the embedded engine. Its index stays there until the next
+//! time.
 //!
 //! With `ablation` it also says what is lost without each means, and by what queries differ.
 //!
@@ -27,7 +30,7 @@ use exchange::row::Row;
 use kernel::{Currency, ProductId, Slug, Timestamp};
 use search::relevance::{Lexicon, Weights};
 use search::words::words;
-use search::{Clause, Document, Entry, Field, Query, SearchEngine, Target, Write};
+use search::{Clause, Document, Entry, Field, Generation, OpenSearch, Query, SearchEngine, Target, Write};
 use serde_json::Value;
 
 type Failure = Box<dyn std::error::Error>;
@@ -76,6 +79,33 @@ fn dcg(ratings: impl IntoIterator<Item = u32>) -> f64 {
         .sum()
 }
 
+/// The OpenSearch that `OPENSEARCH_URL` names, with a new index; else the embedded engine.
+async fn engine() -> Result<(&'static str, Box<dyn SearchEngine>), Failure> {
+    let Ok(url) = std::env::var("OPENSEARCH_URL") else {
+        return Ok(("embedded", Box::new(Embedded::in_memory(Language::English))));
+    };
+    let vars = [
+        ("OXCART_STAGE", "relevance"),
+        ("OXCART_PREFIX", "oxcart-relevance"),
+        ("OXCART_QUEUE_BASE", "-"),
+        ("OXCART_ISSUER", "-"),
+        ("OXCART_MAIL_FROM", "-"),
+        ("OXCART_FUNCTION", "relevance"),
+        ("OXCART_SEARCH", "opensearch"),
+        ("OXCART_OPENSEARCH_URL", &url),
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+    ];
+    let vars = vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let engine = OpenSearch::connect(&aws::Platform::start(aws::Config::from_vars(&vars)?)?)?;
+    // What an earlier time left there is not measured.
+    let generation = Generation::parse(&format!("run-{}", std::process::id())).ok_or("a generation")?;
+    engine.begin(&generation).await?;
+    engine.finish(&generation).await?;
+    Ok(("OpenSearch", Box::new(engine)))
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -84,7 +114,7 @@ async fn main() -> Result<(), Failure> {
     let began = Instant::now();
     let lexicon = Lexicon::learn(products.iter().map(|(_, document)| document));
     let learned = began.elapsed();
-    let engine = Embedded::in_memory(Language::English);
+    let (name, engine) = engine().await?;
     let keys: HashMap<ProductId, &str> =
         products.iter().map(|(key, document)| (document.id.clone(), key.as_str())).collect();
     let began = Instant::now();
@@ -109,7 +139,7 @@ async fn main() -> Result<(), Failure> {
     }
     let good = queries.values().filter(|ratings| ratings.values().any(|rating| *rating > 0)).count();
     println!(
-        "\nnDCG@10 over {} queries: embedded {:.4}, BM25 on the name {:.4}, the best possible {:.4}",
+        "\nnDCG@10 over {} queries: {name} {:.4}, BM25 on the name {:.4}, the best possible {:.4}",
         queries.len(),
         mean(&ours),
         mean(&plain),
@@ -169,7 +199,7 @@ fn ablations() -> Vec<(&'static str, Weights)> {
 /// A catalogue that was learned and indexed.
 struct Shop<'a> {
     lexicon: Lexicon,
-    engine: Embedded,
+    engine: Box<dyn SearchEngine>,
     keys: HashMap<ProductId, &'a str>,
 }
 

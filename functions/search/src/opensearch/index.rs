@@ -186,11 +186,10 @@ pub(super) fn key(text: &str) -> String {
 }
 
 fn attribute_texts(document: &Document) -> Vec<String> {
+    // Numbers and flags are filtered by, and say nothing by themselves.
     let values = document.attributes.0.values().filter_map(|value| match value {
         Attribute::Text(text) => Some(in_words(text)),
-        Attribute::Number(number) => Some(number.to_string()),
-        Attribute::Decimal(number) => Some(number.to_string()),
-        Attribute::Flag(_) => None,
+        Attribute::Number(_) | Attribute::Decimal(_) | Attribute::Flag(_) => None,
     });
     values.chain(document.options.iter().map(|option| in_words(option))).collect()
 }
