@@ -2,7 +2,7 @@
 # The contract of search engines against a real OpenSearch:  infra/scripts/test-opensearch.sh [TEST FILTER]
 # opensearch.sh says which one, and what it needs.
 #
-#   OPENSEARCH_URL   one that runs already; indexes named oxcart-contract-*, oxcart-shards-* and oxcart-recorded-* come and go there
+#   OPENSEARCH_URL   one that runs already; indexes named oxcart-contract-*, oxcart-first-*, oxcart-shards-* and oxcart-recorded-* come and go there
 #   OXCART_RECORD=1  writes functions/search/tests/recorded/opensearch.json anew
 set -euo pipefail
 

@@ -59,6 +59,8 @@ pub fn grants(work: Work) -> Vec<Grant> {
             ("es:ESHttpPost", "{prefix}-products/_bulk"),
             ("es:ESHttpPost", "{prefix}-products-building/_bulk"),
             ("es:ESHttpPut", "{prefix}-products-first"),
+            ("es:ESHttpGet", LIVE),
+            ("es:ESHttpDelete", "{prefix}-products-first"),
         ],
         Work::Rebuild => &[
             ("es:ESHttpGet", LIVE),
@@ -167,6 +169,31 @@ impl OpenSearch {
         }
     }
 
+    /// Makes an index to be searched where there is none. An index that took over meanwhile stays, and this one goes: who acts
+    /// second sees both (see [`Self::alone`]).
+    async fn create_first(&self) -> Done<()> {
+        let first = format!("{}-{FIRST}", self.live);
+        self.create(&first, &self.live).await?;
+        if self.behind(&self.live).await?.iter().all(|index| *index == first) {
+            return Ok(());
+        }
+        let reply = self.send("DELETE", format!("/{first}"), String::new(), WORK).await?;
+        if reply.status < 300 || reply.status == 404 { Ok(()) } else { Err(refused(&reply)) }
+    }
+
+    /// Drops whatever else is searched beside an index that took over: a first one that was made at the same time. What was
+    /// written to it alone was read before this one was begun, and so it has that or later.
+    async fn alone(&self, index: &str) -> Done<()> {
+        let beside = |mut all: Vec<String>| {
+            all.retain(|one| one != index);
+            all
+        };
+        let others = beside(self.behind(&self.live).await?);
+        let dropped = self.drop_all(&others).await;
+        // Who made it may have dropped it just now.
+        if dropped.is_err() && beside(self.behind(&self.live).await?).is_empty() { Ok(()) } else { dropped }
+    }
+
     /// Changes aliases and drops indexes: all of it, or nothing.
     async fn change(&self, actions: &[Value]) -> Done<()> {
         self.expect("POST", "/_aliases".into(), &json!({ "actions": actions }), WORK).await.map(drop)
@@ -213,7 +240,7 @@ impl OpenSearch {
         let building = self.behind(&self.building).await?;
         let mut items = self.bulk(&self.live, writes).await?;
         if items.contains(&Item::NoIndex) {
-            self.create(&format!("{}-{FIRST}", self.live), &self.live).await?;
+            self.create_first().await?;
             items = self.bulk(&self.live, writes).await?;
         }
         let live: Vec<Written> = items.into_iter().map(of_item).collect();
@@ -252,19 +279,23 @@ impl OpenSearch {
     async fn finish_(&self, generation: &Generation) -> Done<()> {
         let index = self.index(generation);
         let live = self.behind(&self.live).await?;
-        if live == [index.clone()] {
-            return Ok(());
+        if live.contains(&index) {
+            return self.alone(&index).await;
         }
         self.is_building(generation).await?;
         self.refresh_(&self.building).await?;
         let mut actions = vec![
             json!({ "remove": { "index": index, "alias": self.building } }),
-            json!({ "add": { "index": index, "alias": self.live } }),
+            // Writes go to this one even while another stands beside it.
+            json!({ "add": { "index": index, "alias": self.live, "is_write_index": true } }),
         ];
         actions.extend(live.iter().map(|old| json!({ "remove_index": { "index": old } })));
         let changed = self.change(&actions).await;
         // A repeated request finds its work done, and the old index gone.
-        if changed.is_err() && self.behind(&self.live).await? == [index] { Ok(()) } else { changed }
+        if changed.is_err() && !self.behind(&self.live).await?.contains(&index) {
+            return changed;
+        }
+        self.alone(&index).await
     }
 
     async fn abandon_(&self, generation: &Generation) -> Done<()> {
