@@ -69,7 +69,7 @@ async fn within(limit: Duration, shop: &Shop, query: &str, good: impl Fn(&Answer
         }
         pause(ramp(attempt)).await;
     }
-    Ok(ask(shop, query).await?)
+    ask(shop, query).await
 }
 
 fn ids(answer: &Answer) -> Vec<String> {
