@@ -43,6 +43,12 @@ costs: ## what each flow costs at the database: writes docs/cost.md
 import: ## products into a shop over its API: FILE=… (MAP=…, URL=…, default the one that make run serves)
 	@test -n "$(FILE)" || { echo "which file? make import FILE=products.csv (Shopify's CSV or JSON lines, plain or gzip)"; exit 2; }
 	@$(OXCART) import --file "$(FILE)" $(if $(MAP),--map "$(MAP)") $(if $(URL),--url "$(URL)") $(ARGS)
+relevance: ## nDCG@10 of the embedded search (or of OPENSEARCH_URL) beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
+	@test -n "$(CATALOG)" -a -n "$(JUDGMENTS)" || { echo "make relevance CATALOG=products.jsonl.gz JUDGMENTS=judgments.csv [MAP=map.toml]"; exit 2; }
+	@$(CARGO) run --quiet --locked --release -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
+
+bench-search: ## how quick the embedded search is: PRODUCTS=100000 made-up products, ten kinds of queries
+	@PRODUCTS=$(PRODUCTS) $(CARGO) run --quiet --locked --release -p embedded-search --example bench
 
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }
@@ -83,6 +89,9 @@ test-dynamodb: ## the table and counter tests against Amazon's DynamoDB Local (n
 test-stripe: ## Stripe's adapter against localstripe: pay, decline, 3-D Secure, refund, webhook (needs python3)
 	@infra/scripts/test-stripe.sh $(ARGS)
 
+test-opensearch: ## the contract of search engines against a real OpenSearch (needs Java 17 and mvn, or Docker)
+	@infra/scripts/test-opensearch.sh $(ARGS)
+
 # --- AWS and its emulators -----------------------------------------------------------------------------------------
 
 tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (needs python3 and terraform)
@@ -109,7 +118,7 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
 
-ci: ## what a build machine runs: check, test, demo, test-dynamodb, e2e
+ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, e2e
 	@.ci/run
 
-.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe tools build coldstart deploy destroy e2e localstack ci
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch tools build coldstart deploy destroy e2e localstack ci relevance bench-search

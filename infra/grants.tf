@@ -4,6 +4,7 @@
 
 locals {
   dynamodb = "arn:${data.aws_partition.current.partition}:dynamodb:${var.region}:${local.account}:table/${local.prefix}-"
+  search   = "arn:${data.aws_partition.current.partition}:es:${var.region}:${local.account}:domain/${local.prefix}/"
   sqs      = "arn:${data.aws_partition.current.partition}:sqs:${var.region}:${local.account}:${local.prefix}-"
 
   # A grant on something that is not in the registry fails here, by its name.
@@ -20,8 +21,12 @@ locals {
     { for name in local.secrets : "secret ${name}" => aws_secretsmanager_secret.this[name].arn },
     # S3 knows a folder only as "every key that begins so": the one form in which a policy can name it.
     { for name in local.folders : "objects ${name}" => "arn:${data.aws_partition.current.partition}:s3:::${local.files_bucket}/${name}/*" },
+    { for path in local.searches : "search ${path}" => "${local.search}${replace(path, "{prefix}", local.prefix)}" },
     { "sender" = "arn:${data.aws_partition.current.partition}:ses:${var.region}:${local.account}:identity/${local.mail_identity}" },
   )
+
+  # Requests to the search domain are granted by their path, where there is a domain.
+  searches = toset(flatten([for f in local.functions : [for g in f.grants : g.resource.path if g.resource.type == "search"]]))
 
   # What Lambda's poller does in the name of the function's role. ListStreams is granted on the one stream.
   trigger_grants = {
@@ -46,8 +51,8 @@ locals {
     for name, f in local.functions : name => concat(local.trigger_grants[name], [
       for g in f.grants : {
         actions  = g.actions
-        resource = join(" ", compact([g.resource.type, try(g.resource.table, ""), try(g.resource.name, "")]))
-      } if try(g.only_with, var.payments) == var.payments
+        resource = join(" ", compact([g.resource.type, try(g.resource.table, ""), try(g.resource.name, ""), try(g.resource.path, "")]))
+      } if try(g.only_with, var.payments) == var.payments && (g.resource.type != "search" || var.search != null)
     ])
   }
 

@@ -70,6 +70,18 @@ module "queue" {
   alarm_topics    = var.alarm_topics
 }
 
+# Where it is asked is known once it is made; a stage without it answers that it has no search.
+module "search" {
+  source = "./modules/search"
+  count  = var.search == null ? 0 : 1
+
+  name           = local.prefix
+  instance_type  = var.search.instance_type
+  instance_count = var.search.instance_count
+  volume_gb      = var.search.volume_gb
+  alarm_topics   = var.alarm_topics
+}
+
 # Files that come in and go out: imports and exports. The registry says in which folder of it which function may do what.
 module "files" {
   source = "./modules/bucket"
@@ -213,6 +225,11 @@ module "function" {
     ? { OXCART_JWT_PUBLIC_KEY = data.aws_kms_public_key.token[0].public_key_pem }
     : {},
     length([for g in each.value.grants : g if g.resource.type == "objects"]) > 0 ? { OXCART_FILES = local.files_bucket } : {},
+    { OXCART_SEARCH = var.search == null ? "off" : "opensearch" },
+    var.search == null ? {} : {
+      OXCART_OPENSEARCH_URL    = module.search[0].url
+      OXCART_OPENSEARCH_SHARDS = tostring(var.search.shards)
+    },
     var.stripe_url == null ? {} : { OXCART_STRIPE_URL = var.stripe_url },
     contains(local.keys, local.token_key) ? { OXCART_TOKENS_KEY = aws_kms_key.this[local.token_key].arn } : {},
     var.environment,

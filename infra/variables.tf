@@ -87,6 +87,19 @@ variable "environment" {
   default     = {}
 }
 
+# --- search --------------------------------------------------------------------------------------------------------
+
+variable "search" {
+  description = "The OpenSearch domain of this stage; null is a stage without search. A domain takes AWS a quarter of an hour to make."
+  type = object({
+    instance_type  = optional(string, "t3.small.search")
+    instance_count = optional(number, 1)
+    volume_gb      = optional(number, 20)
+    shards         = optional(number, 1)
+  })
+  default = null
+}
+
 # --- the API -------------------------------------------------------------------------------------------------------
 
 variable "throttles" {

@@ -40,6 +40,7 @@ provider "aws" {
       iam              = endpoints.value
       kms              = endpoints.value
       lambda           = endpoints.value
+      opensearch       = endpoints.value
       s3               = endpoints.value
       secretsmanager   = endpoints.value
       sesv2            = endpoints.value

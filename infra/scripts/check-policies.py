@@ -7,11 +7,12 @@
 A state holds every policy in full. A plan leaves those open that name a stream, a key or a secret (AWS draws a part of
 such an ARN); it is told how many.
 
-Three asterisks are allowed, each exactly as written here, because AWS knows no form without them:
+Four asterisks are allowed, each exactly as written here, because AWS knows no form without them:
 
   * the streams of a function's own log group: Lambda names a stream after the day and the sandbox;
   * the resource of a key's own policy, where "*" is the syntax for "this key";
-  * a folder of the stage's own bucket of files, for reading and writing objects: S3 has no other name for a folder.
+  * a folder of the stage's own bucket of files, for reading and writing objects: S3 has no other name for a folder;
+  * the name of a new search index, which each reindex draws: to make one of this shop's names, and nothing else.
 """
 
 import json
@@ -24,6 +25,8 @@ LOG_STREAMS = re.compile(r"arn:aws[a-z-]*:logs:[a-z0-9-]+:\d{12}:log-group:/aws/
 OBJECTS = re.compile(r"arn:aws[a-z-]*:s3:::oxcart-[a-z0-9-]+-files-\d{12}-[a-z0-9-]+/[a-z]+/\*")
 OBJECT_ACTIONS = {"s3:GetObject", "s3:PutObject"}
 LOG_ACTIONS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+NEW_INDEX = re.compile(r"arn:aws[a-z-]*:es:[a-z0-9-]+:\d{12}:domain/([a-z0-9-]+)/\1-products-\*")
+NEW_INDEX_PATH, NEW_INDEX_ACTIONS = "{prefix}-products-*", {"es:ESHttpPut"}
 POLICY_ATTRIBUTES = re.compile(r"policy(_document|_json)?$")
 # JSON documents that are called policies and say nothing about rights.
 NOT_IAM = {"redrive_policy", "redrive_allow_policy"}
@@ -52,7 +55,8 @@ def check_document(where, resource_type, document):
             own_log = LOG_STREAMS.fullmatch(resource) and set(actions) <= LOG_ACTIONS
             this_key = resource == "*" and resource_type in ("aws_kms_key", "aws_kms_key_policy")
             own_folder = OBJECTS.fullmatch(resource) and set(actions) <= OBJECT_ACTIONS
-            if not own_log and not this_key and not own_folder:
+            new_index = NEW_INDEX.fullmatch(resource) and set(actions) == NEW_INDEX_ACTIONS
+            if not own_log and not this_key and not own_folder and not new_index:
                 yield f"{where}: resource {resource} for {', '.join(actions)}"
         principal = statement.get("Principal")
         for who in [principal] if isinstance(principal, str) else sum((many(v) for v in (principal or {}).values()), []):
@@ -113,6 +117,8 @@ def check_sources():
         for function in json.loads(registry.read_text())["functions"]:
             for grant in function["grants"]:
                 read += 1
+                if grant["resource"].get("path") == NEW_INDEX_PATH and set(grant["actions"]) == NEW_INDEX_ACTIONS:
+                    continue
                 for text in grant["actions"] + [str(v) for v in grant["resource"].values()]:
                     if wild(text):
                         complaints.append(f"{registry.name}: {function['name']}: {text}")

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use aws::breaker::State as BreakerState;
 use aws::{Capability, ConfigError, DataError, Grant, Platform};
 use futures_util::future::{join, try_join, try_join_all};
 use inventory::table::SettleHolds;
@@ -17,7 +18,6 @@ use orders::funds::Funds;
 use orders::order::OrderEvent;
 use orders::table::{BuryOrder, DecideOrder, Decided, LoadOrder, Opened, Record};
 use orders::{Decision, Order, Payment, PaymentStatus, Status};
-use payments::breaker::State as BreakerState;
 use payments::{Answer, Capture, Intent, Outcome, Payments, Provider as _, ProviderError, Refund, RefundOutcome};
 use promotions::UseKey;
 use promotions::table::SettleUses;

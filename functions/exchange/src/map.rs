@@ -180,7 +180,7 @@ impl FieldMap {
     }
 
     /// The product that a row is.
-    pub(crate) fn row(&self, row: &Value) -> Result<Row, String> {
+    pub fn row(&self, row: &Value) -> Result<Row, String> {
         let key = self.key(row)?;
         let name = self.name.first(row).ok_or_else(|| format!("no name in {}", self.name.list()))?;
         let amount = match self.price(row)? {
@@ -216,7 +216,8 @@ impl FieldMap {
         Ok(Row::Product(Mapped { body, stock: vec![(sku, stock)] }))
     }
 
-    fn key(&self, row: &Value) -> Result<String, String> {
+    /// What makes a row the same product when it comes again.
+    pub fn key(&self, row: &Value) -> Result<String, String> {
         let parts: Vec<String> = self.key.names().iter().map(|name| texts(row, name).join("\u{1f}")).collect();
         if parts.iter().all(String::is_empty) {
             return Err(format!("no key in {}", self.key.list()));

@@ -9,7 +9,6 @@ pub mod builtin;
 pub mod provider;
 pub mod signature;
 pub mod stripe;
-pub mod transport;
 
 use aws::{Capability, ConfigError, Grant, Platform, SigningSecret, TableSpec};
 use kernel::Timestamp;

@@ -15,10 +15,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use aws::Platform;
+use aws::transport::{Request, Transport};
 use kernel::id::fingerprint;
 use kernel::{Currency, Money, OrderId};
 use payments::stripe::Stripe;
-use payments::transport::{Request, Transport};
 use payments::{Answer, Capture, EventKind, Intent, Outcome, Provider, Refund, RefundOutcome};
 use serde_json::Value;
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws::transport::Transport;
 use aws::{LogSink, ManualClock};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -17,7 +18,6 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use kernel::{Currency, Money, OrderId, Timestamp};
 use payments::stripe::Stripe;
-use payments::transport::Transport;
 use payments::{Capture, EventError, EventKind, Intent, Provider, Refund, signature};
 use serde::Deserialize;
 use serde_json::Value;

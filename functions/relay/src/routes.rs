@@ -11,17 +11,20 @@ use checkout::reports::Report;
 use inventory::ledger::CounterItem;
 use inventory::operations::expire_reservations::ReservationDue;
 use inventory::reservation::{Reservation, State};
-use inventory::settings::LOW;
+use inventory::settings::{LOW, Settings};
 use inventory::{CounterKey, HoldDecision, StockSank};
 use kernel::limits::QUEUE_DELAY;
-use kernel::{OrderId, ReservationId, Timestamp};
+use kernel::{OrderId, ProductId, ReservationId, Sku, Timestamp};
 use lambda::Change;
 use notifications::{Notice, NoticeKind};
 use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
 use promotions::table::UseItem;
 use promotions::{UseDecision, UseKey};
-use serde::Serialize;
+use search::operations::index_products::Changed;
+use search::operations::run_reindex::Asked;
+use search::table::Reindex;
+use serde::{Deserialize, Serialize};
 
 /// A message and the queue it goes to.
 pub type Outgoing = (&'static QueueSpec, Message);
@@ -157,12 +160,59 @@ pub fn promotion_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     timers.collect()
 }
 
-/// A change of the inventory's table: of a counter or of a reservation. Settings and transfers tell nobody.
+/// A change of a product goes to the worker that indexes it; markers, counts and rows of lists tell nobody.
+#[must_use]
+pub fn product_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
+    #[derive(Deserialize)]
+    struct Key {
+        pk: ProductId,
+        sk: String,
+    }
+    let Some(key) = change.after::<Key>().filter(|key| key.sk == "product") else { return Vec::new() };
+    let message = message(change, "product.changed.v1", "", Changed::Product(key.pk), Duration::ZERO);
+    vec![(&search::operations::index_products::QUEUE, message)]
+}
+
+/// A rebuilding of the search index that begins goes to its worker.
+#[must_use]
+pub fn search_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
+    let Some(reindex) = change.after::<Reindex>() else { return Vec::new() };
+    if change.before::<Reindex>().is_some_and(|before| before.generation == reindex.generation) {
+        return Vec::new();
+    }
+    let asked = Asked { generation: reindex.generation };
+    let message = message(change, "reindex.asked.v1", "", asked, Duration::ZERO);
+    vec![(&search::operations::run_reindex::QUEUE, message)]
+}
+
+/// A change of the inventory's table: of a counter, of an item's settings or of a reservation. Transfers tell nobody.
 #[must_use]
 pub fn stock_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     match change.after::<CounterItem>() {
         Some(after) => counter_changed(change, &after, now),
-        None => reservation_changed(change, now),
+        None => [settings_changed(change), reservation_changed(change, now)].concat(),
+    }
+}
+
+/// Whether a SKU can be bought may be another now.
+fn restocked(change: &Change, sku: Sku) -> Outgoing {
+    let message = message(change, "stock.turned.v1", "index", Changed::Stock(sku), Duration::ZERO);
+    (&search::operations::index_products::QUEUE, message)
+}
+
+/// How an item is kept decides with its counters whether it can be bought.
+fn settings_changed(change: &Change) -> Vec<Outgoing> {
+    #[derive(Deserialize)]
+    struct Key {
+        pk: String,
+    }
+    let sku = change.after::<Key>().and_then(|key| Sku::parse(key.pk.strip_suffix('|')?));
+    let (before, after) = (change.before::<Settings>(), change.after::<Settings>());
+    match sku {
+        Some(sku) if before.map(|before| before.version) != after.map(|after| after.version) => {
+            vec![restocked(change, sku)]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -187,6 +237,10 @@ fn counter_changed(change: &Change, after: &CounterItem, now: Timestamp) -> Vec<
         })
         .collect();
     let (was, is) = (before.available, after.counter.available);
+    // Of all counters of an item the index only wants to know whether anything is left.
+    if (was > 0) != (is > 0) {
+        out.push(restocked(change, key.sku.clone()));
+    }
     if is < was && is <= after.low.unwrap_or(LOW) {
         let sank = message(change, "stock.sank.v1", "", StockSank { sku: key.sku }, Duration::ZERO);
         out.push((&notifications::operations::alert_low_stock::QUEUE, sank));

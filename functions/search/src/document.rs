@@ -4,7 +4,7 @@ use catalog::{Attributes, Image, Product, Rating};
 use kernel::{CategoryPath, Money, ProductId, Sku, Slug, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A product as an index has it. Two documents of one product are told apart by their versions: of each part, the higher wins.
+/// A product as an index has it. Two documents of one product are told apart by their versions: the higher wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     /// The product.
@@ -39,7 +39,8 @@ pub struct Document {
     pub in_stock: bool,
     /// When it was created.
     pub created_at: Timestamp,
-    /// The version of the product that this was made of.
+    /// The version of what this was made of. It grows with every change of the product and of its stock: who read both later
+    /// has the higher one.
     pub version: u64,
 }
 

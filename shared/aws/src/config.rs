@@ -8,11 +8,17 @@ use aws_credential_types::Credentials;
 
 /// The payment providers.
 const PAYMENTS: [&str; 2] = ["builtin", "stripe"];
+/// The search engines; `off` is none.
+const SEARCH: [&str; 3] = ["off", "embedded", "opensearch"];
+/// The most shards of an index; AWS allows 1,000 for each node.
+const SHARDS_MAX: u32 = 100;
+/// The languages that products are described in.
+const LANGUAGES: [&str; 2] = ["en", "de"];
 /// Stripe itself.
 const STRIPE_URL: &str = "https://api.stripe.com";
 
-/// Whether what is sent to an address cannot be read on the way: an API key goes there.
-fn private(url: &str) -> bool {
+/// Whether what is sent to an address cannot be read on the way.
+pub(crate) fn private(url: &str) -> bool {
     let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     let here = matches!(name, Some("127.0.0.1" | "localhost" | "[::1]"));
@@ -98,6 +104,14 @@ pub struct Config {
     pub staff_mail: String,
     /// The payment provider: `builtin` or `stripe`.
     pub payments: String,
+    /// The search engine: `opensearch`, `embedded` (in the local shop only), or `off`.
+    pub search: String,
+    /// The language that products are described in, by its ISO 639-1 code: `en` or `de`.
+    pub language: String,
+    /// Where OpenSearch is, without a slash at the end.
+    pub opensearch_url: Option<String>,
+    /// How many shards a new index there has: one for each 20 GB or so, and it takes a reindex to change.
+    pub opensearch_shards: u32,
     /// Where Stripe's API is, without a slash at the end.
     pub stripe_url: String,
     /// Whether money is only set aside when an order is placed, and taken when its goods are shipped.
@@ -165,6 +179,10 @@ impl Config {
             mail_from: need("OXCART_MAIL_FROM"),
             staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
             payments: some("OXCART_PAYMENTS").unwrap_or_else(|| "builtin".into()),
+            search: some("OXCART_SEARCH").unwrap_or_else(|| "off".into()),
+            language: some("OXCART_LANGUAGE").unwrap_or_else(|| "en".into()),
+            opensearch_url: some("OXCART_OPENSEARCH_URL").map(|url| url.trim_end_matches('/').to_owned()),
+            opensearch_shards: 1,
             stripe_url: some("OXCART_STRIPE_URL").unwrap_or_else(|| STRIPE_URL.into()),
             capture_later: false,
             payment_timeout: Duration::from_secs(8),
@@ -218,6 +236,26 @@ impl Config {
             let known = PAYMENTS.map(|name| format!("`{name}`")).join(" and ");
             missing
                 .push(format!("OXCART_PAYMENTS: there is no provider `{}`; this build has {known}", config.payments));
+        }
+        for (name, value, known) in
+            [("OXCART_SEARCH", &config.search, &SEARCH[..]), ("OXCART_LANGUAGE", &config.language, &LANGUAGES[..])]
+        {
+            if !known.contains(&value.as_str()) {
+                missing.push(format!("{name} must be one of {}, not `{value}`", known.join(", ")));
+            }
+        }
+        if let Some(text) = some("OXCART_OPENSEARCH_SHARDS") {
+            match text.parse().ok().filter(|shards| (1..=SHARDS_MAX).contains(shards)) {
+                Some(shards) => config.opensearch_shards = shards,
+                None => missing.push(format!("OXCART_OPENSEARCH_SHARDS must be 1 to {SHARDS_MAX}")),
+            }
+        }
+        match config.opensearch_url.as_deref() {
+            Some(url) if !private(url) => {
+                missing.push("OXCART_OPENSEARCH_URL must start with https://; http:// is for this machine only".into());
+            }
+            None if config.search == "opensearch" => missing.push("OXCART_OPENSEARCH_URL is not set".into()),
+            _ => {}
         }
         config.stripe_url.truncate(config.stripe_url.trim_end_matches('/').len());
         if !private(&config.stripe_url) {
@@ -274,6 +312,21 @@ mod tests {
         let vars = |text: &str| BTreeMap::from([("OXCART_ATTEMPTS_CART".to_owned(), text.to_owned())]);
         assert!(Config::from_vars(&vars("5")).unwrap_err().to_string().contains("OXCART_ATTEMPTS_CART must"));
         assert!(!Config::from_vars(&vars("off")).unwrap_err().to_string().contains("ATTEMPTS"));
+    }
+
+    #[test]
+    fn opensearch_is_somewhere_and_not_in_the_clear() {
+        let said = |pairs: &[(&str, &str)]| {
+            let vars = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Config::from_vars(&vars).unwrap_err().to_string()
+        };
+        let url = ("OXCART_OPENSEARCH_URL", "https://search.example.com/");
+        assert!(said(&[("OXCART_SEARCH", "opensearch")]).contains("OXCART_OPENSEARCH_URL is not set"));
+        assert!(!said(&[("OXCART_SEARCH", "opensearch"), url]).contains("OPENSEARCH"));
+        assert!(said(&[("OXCART_OPENSEARCH_URL", "http://search.example.com")]).contains("OXCART_OPENSEARCH_URL must"));
+        for bad in ["0", "101", "-1", "x"] {
+            assert!(said(&[("OXCART_OPENSEARCH_SHARDS", bad)]).contains("OXCART_OPENSEARCH_SHARDS must"), "{bad}");
+        }
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub enum Resource {
         /// Its name.
         name: &'static str,
     },
+    /// A path of the search domain, in a stage that has one.
+    Search {
+        /// The path, without the slash that it begins with; `{prefix}` stands for the stage's prefix.
+        path: &'static str,
+    },
     /// The objects in the stage's bucket whose keys begin with a folder.
     Objects {
         /// The folder, without a slash.

@@ -4,14 +4,17 @@
 //! It owns the one place where a client is built ([`Platform`]). For DynamoDB, SQS, KMS and Secrets Manager the SDK client
 //! itself is the port: local runs put an embedded engine under it as its HTTP client. It must never hold business rules.
 
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod grants;
 pub mod keys;
 pub mod platform;
 pub mod queue;
+pub mod signed;
 pub mod table;
 pub mod tls;
+pub mod transport;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{AttemptLimits, Config, ConfigError, Limit};

@@ -1,6 +1,8 @@
 //! The platform: configuration, clock, randomness, log and SDK configuration of one process, and the one place where an
 //! SDK client is built. Each `fn` builds one kind of client, so a binary links only the services it calls.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -51,6 +53,8 @@ struct Inner {
     sleep: SharedAsyncSleep,
     entropy: Arc<Entropy>,
     log: Arc<dyn LogSink>,
+    /// Engines that stand under a port in this process.
+    adapters: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl Platform {
@@ -74,6 +78,7 @@ impl Platform {
             sleep,
             entropy: Arc::new(entropy),
             log: Arc::new(Stdout),
+            adapters: HashMap::new(),
         }))
     }
 
@@ -86,6 +91,7 @@ impl Platform {
             sleep: self.0.sleep.clone(),
             entropy: self.0.entropy.clone(),
             log: self.0.log.clone(),
+            adapters: self.0.adapters.clone(),
         };
         change(&mut inner);
         Self(Arc::new(inner))
@@ -128,6 +134,18 @@ impl Platform {
     #[must_use]
     pub fn with_function(&self, name: &str) -> Self {
         self.changed(|inner| name.clone_into(&mut inner.config.function))
+    }
+
+    /// The same with something of this process that a capability can stand on, known by its type: the embedded search engine.
+    #[must_use]
+    pub fn with_adapter<T: Any + Send + Sync>(&self, adapter: T) -> Self {
+        self.changed(|inner| drop(inner.adapters.insert(TypeId::of::<T>(), Arc::new(adapter))))
+    }
+
+    /// What was given by [`Platform::with_adapter`] under this type.
+    #[must_use]
+    pub fn adapter<T: Any + Clone + Send + Sync>(&self) -> Option<T> {
+        self.0.adapters.get(&TypeId::of::<T>())?.downcast_ref::<T>().cloned()
     }
 
     /// The configuration.

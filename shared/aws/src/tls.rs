@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClie
 use crate::config::ConfigError;
 
 /// Amazon Root CA 1 to 4 and the Starfield root that older endpoints chain to, from <https://www.amazontrust.com/repository/>.
-const AMAZON_ROOTS: &[u8] = include_bytes!("../roots.pem");
+pub(crate) const AMAZON_ROOTS: &[u8] = include_bytes!("../roots.pem");
 
 /// How long a connection to another host than AWS's may take to stand: a continent away is a quarter of a second.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -200,6 +200,12 @@ pub mod code {
         EXPORT_NOT_FOUND = "export-not-found" 404 Caller false "There is no such export";
         /// The file of an import was not uploaded yet.
         FILE_MISSING = "file-missing" 409 Caller true "The file was not uploaded yet";
+        /// The index was never rebuilt.
+        REINDEX_NOT_FOUND = "reindex-not-found" 404 Caller false "The search index was never rebuilt";
+        /// This stage has no search engine.
+        SEARCH_OFF = "search-off" 503 Ours false "This shop has no search";
+        /// The search engine cannot be reached, or is too busy.
+        SEARCH_UNAVAILABLE = "search-unavailable" 503 Ours true "Search is not available";
         /// The payment provider cannot be reached.
         PROVIDER_UNAVAILABLE = "provider-unavailable" 503 Provider true "The payment provider cannot be reached";
     }

@@ -70,18 +70,62 @@ pub struct StreamFailure {
 pub(crate) type OnMessage =
     std::sync::Arc<dyn Fn(String, u32, Cx) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
 
+/// Handles many message bodies at once; answers each, in their order.
+pub(crate) type OnMessages =
+    std::sync::Arc<dyn Fn(Vec<(String, u32)>, Cx) -> BoxFuture<'static, Vec<Result<(), Fault>>> + Send + Sync>;
+
+/// How a batch is worked through.
+pub(crate) enum Handler {
+    /// A message at a time, so many of them at once.
+    Each { on_message: OnMessage, concurrency: usize },
+    /// All together.
+    Together(OnMessages),
+}
+
 /// A queue's worker: where its messages come from, and where those go that nobody can read.
 pub(crate) struct Worker {
     pub queue: Queue,
     pub dead_letters: Queue,
-    pub on_message: OnMessage,
-    pub concurrency: usize,
+    pub handler: Handler,
 }
 
 impl Worker {
     /// Runs all messages; gives the ids of those that must come again. Messages of one FIFO group run one after the
     /// other, and behind a failed one the rest of its group comes again too, so that order holds.
     pub async fn run(&self, messages: Vec<SqsMessage>, cx: &Cx) -> Vec<String> {
+        match &self.handler {
+            Handler::Each { on_message, concurrency } => self.run_each(messages, cx, on_message, *concurrency).await,
+            Handler::Together(on_messages) => self.run_together(messages, cx, on_messages).await,
+        }
+    }
+
+    async fn run_together(&self, messages: Vec<SqsMessage>, cx: &Cx, on_messages: &OnMessages) -> Vec<String> {
+        let bodies = messages.iter().map(read).collect();
+        let work = AssertUnwindSafe(on_messages(bodies, cx.clone())).catch_unwind().await;
+        let mut results = match work {
+            Ok(results) => results.into_iter(),
+            Err(panic) => {
+                let fault = Fault::soon(format!("panic: {}", telemetry::panic_text(panic.as_ref())));
+                vec![Err(fault); messages.len()].into_iter()
+            }
+        };
+        let mut failed = Vec::new();
+        for message in messages {
+            let result = results.next().unwrap_or_else(|| Err(Fault::soon("the worker did not answer for it")));
+            if !self.done(&message, result, cx).await {
+                failed.push(message.message_id.unwrap_or_default());
+            }
+        }
+        failed
+    }
+
+    async fn run_each(
+        &self,
+        messages: Vec<SqsMessage>,
+        cx: &Cx,
+        on_message: &OnMessage,
+        concurrency: usize,
+    ) -> Vec<String> {
         let mut lanes: Vec<(String, Vec<SqsMessage>)> = Vec::new();
         for (index, message) in messages.into_iter().enumerate() {
             let group = message.attributes.get("MessageGroupId").cloned().unwrap_or_else(|| format!("#{index}"));
@@ -90,15 +134,15 @@ impl Worker {
                 None => lanes.push((group, vec![message])),
             }
         }
-        let runs = lanes.into_iter().map(|(_, lane)| self.run_lane(lane, cx));
-        let failed: Vec<Vec<String>> = stream::iter(runs).buffer_unordered(self.concurrency).collect().await;
+        let runs = lanes.into_iter().map(|(_, lane)| self.run_lane(lane, cx, on_message));
+        let failed: Vec<Vec<String>> = stream::iter(runs).buffer_unordered(concurrency).collect().await;
         failed.into_iter().flatten().collect()
     }
 
-    async fn run_lane(&self, lane: Vec<SqsMessage>, cx: &Cx) -> Vec<String> {
+    async fn run_lane(&self, lane: Vec<SqsMessage>, cx: &Cx, on_message: &OnMessage) -> Vec<String> {
         let mut failed = Vec::new();
         for message in lane {
-            if !failed.is_empty() || !self.run_one(&message, cx).await {
+            if !failed.is_empty() || !self.run_one(&message, cx, on_message).await {
                 failed.push(message.message_id.unwrap_or_default());
             }
         }
@@ -106,12 +150,16 @@ impl Worker {
     }
 
     /// Whether the message is done with.
-    async fn run_one(&self, message: &SqsMessage, cx: &Cx) -> bool {
-        let receives = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
-        let body = message.body.clone().unwrap_or_default();
-        let work = AssertUnwindSafe((self.on_message)(body, receives, cx.clone())).catch_unwind().await;
+    async fn run_one(&self, message: &SqsMessage, cx: &Cx, on_message: &OnMessage) -> bool {
+        let (body, receives) = read(message);
+        let work = AssertUnwindSafe(on_message(body, receives, cx.clone())).catch_unwind().await;
         let result =
             work.unwrap_or_else(|panic| Err(Fault::soon(format!("panic: {}", telemetry::panic_text(panic.as_ref())))));
+        self.done(message, result, cx).await
+    }
+
+    /// Does what a result asks for. Whether the message is done with.
+    async fn done(&self, message: &SqsMessage, result: Result<(), Fault>, cx: &Cx) -> bool {
         let id = message.message_id.as_deref().unwrap_or_default();
         match result {
             Ok(()) => true,
@@ -153,4 +201,10 @@ impl Worker {
         };
         self.dead_letters.send(&[letter]).await.is_ok()
     }
+}
+
+/// The body of a message, and how often it was delivered.
+fn read(message: &SqsMessage) -> (String, u32) {
+    let receives = message.attributes.get("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1);
+    (message.body.clone().unwrap_or_default(), receives)
 }

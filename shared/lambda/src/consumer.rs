@@ -11,7 +11,7 @@ use lambda_runtime::Context;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::batch::{Delivery, Fault, OnMessage, StreamFailure, Worker};
+use crate::batch::{Delivery, Fault, Handler, OnMessage, OnMessages, StreamFailure, Worker};
 use crate::call::Cx;
 use crate::event::{Change, Envelope};
 use crate::function::{BoxError, Connect, Function, Invoke, Trigger};
@@ -86,16 +86,65 @@ impl Consumer {
                 Box::pin(async move { handler(Delivery { event: event?, receives, cx }, capabilities).await })
             });
             let dead_letters = platform.dead_letters(queue);
-            let worker = Worker { queue: platform.queue(queue), dead_letters, on_message, concurrency };
+            let handler = Handler::Each { on_message, concurrency };
+            let worker = Worker { queue: platform.queue(queue), dead_letters, handler };
             Ok(queue_invoke(platform.clone(), queue.name, Arc::new(worker)))
         });
+        self.of_queue(queue, C::grants(), connect)
+    }
+
+    /// Ends the declaration: works through a queue a batch at a time, with an
+    /// `async fn(Vec<Delivery<T>>, Capabilities) -> Vec<Result<(), Fault>>` that answers for each, in order. For work that is
+    /// much cheaper for many at once.
+    #[must_use]
+    pub fn queue_together<T, C, F, Fut>(self, queue: &'static QueueSpec, handler: F) -> Function
+    where
+        T: DeserializeOwned + Send + 'static,
+        C: Capability,
+        F: Fn(Vec<Delivery<T>>, C) -> Fut + Copy + Send + Sync + 'static,
+        Fut: Future<Output = Vec<Result<(), Fault>>> + Send + 'static,
+    {
+        let connect: Connect = Arc::new(move |platform| {
+            let capabilities = C::connect(platform)?;
+            let on_messages: OnMessages = Arc::new(move |bodies, cx| {
+                let capabilities = capabilities.clone();
+                Box::pin(async move {
+                    let (mut deliveries, mut answers) = (Vec::new(), Vec::new());
+                    for (body, receives) in bodies {
+                        match serde_json::from_str::<Envelope<T>>(&body) {
+                            Ok(event) => {
+                                deliveries.push(Delivery { event, receives, cx: cx.clone() });
+                                answers.push(None);
+                            }
+                            Err(error) => answers.push(Some(Err(Fault::Poison(error.to_string())))),
+                        }
+                    }
+                    let mut handled = match deliveries.is_empty() {
+                        true => Vec::new(),
+                        false => handler(deliveries, capabilities).await,
+                    }
+                    .into_iter();
+                    let missing = || Err(Fault::soon("the worker did not answer for it"));
+                    let of =
+                        |known: Option<Result<(), Fault>>| known.or_else(|| handled.next()).unwrap_or_else(missing);
+                    answers.into_iter().map(of).collect()
+                })
+            });
+            let (dead_letters, handler) = (platform.dead_letters(queue), Handler::Together(on_messages));
+            let worker = Worker { queue: platform.queue(queue), dead_letters, handler };
+            Ok(queue_invoke(platform.clone(), queue.name, Arc::new(worker)))
+        });
+        self.of_queue(queue, C::grants(), connect)
+    }
+
+    fn of_queue(self, queue: &'static QueueSpec, grants: Vec<Grant>, connect: Connect) -> Function {
         let receiving =
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"];
         let own = [
             Grant::new(&receiving, Resource::Queue { name: queue.name }),
             Grant::new(&["sqs:SendMessage"], Resource::DeadLetters { name: queue.name }),
         ];
-        let grants = C::grants().into_iter().chain(own).collect();
+        let grants = grants.into_iter().chain(own).collect();
         self.function(Trigger::Queue { queue, batch_size: self.batch_size, max_concurrency: 20 }, grants, connect)
     }
 

@@ -25,6 +25,11 @@ const COMMANDS: &[Spec] = &[
             ("--memory", None, "keeps nothing"),
             ("--catalog", Some("FILE"), "serves these products instead of the demo: JSON lines, plain or gzip"),
             ("--map", Some("FILE"), "which of the file's fields feeds which of ours (see docs/examples)"),
+            (
+                "--search",
+                Some("ENGINE"),
+                "embedded, off, or opensearch at OXCART_OPENSEARCH_URL (OXCART_SEARCH, else embedded)",
+            ),
             ("--cors", Some("ORIGINS"), "lets browsers call from these origins, separated by commas, or from *"),
             ("--log", None, "prints the functions' log lines instead of writing oxcart.log"),
         ],

@@ -70,7 +70,10 @@ pub async fn load(shop: &Shop) -> Result<(), Problem> {
     reservations(platform, now).await?;
     accounts(platform, now).await?;
     carts(platform, now).await?;
-    orders(platform, now).await
+    orders(platform, now).await?;
+    // The rebuilding that the golden events are about.
+    let golden = known("golden")?;
+    Ok(capability::<search::table::BeginReindex>(platform)?.begin(golden, now).await?)
 }
 
 fn capability<C: Capability>(platform: &Platform) -> Result<C, Problem> {

@@ -27,8 +27,9 @@ fn named(grant: &Grant, queues: &[QueueSpec]) -> Vec<engine::Grant> {
         Resource::Key { name } => format!("key/{PREFIX}-{name}"),
         Resource::Secret { name } => format!("secret/{PREFIX}/{name}"),
         Resource::Objects { name } => format!("object/{PREFIX}-files/{name}"),
-        // Mail does not leave through the engine.
-        Resource::Sender => return Vec::new(),
+        // Neither mail nor searches leave through the engine. What the search adapter asks for is held against its grants where
+        // its exchanges are recorded (functions/search/tests).
+        Resource::Sender | Resource::Search { .. } => return Vec::new(),
     };
     grant.actions.iter().map(|action| engine::Grant::new(*action, resource.clone())).collect()
 }

@@ -33,4 +33,4 @@ pub mod start;
 pub mod storm;
 
 pub use pump::Pump;
-pub use shop::{Options, Registry, Shop, ShopError};
+pub use shop::{Options, Registry, Search, Shop, ShopError};

@@ -18,13 +18,13 @@ use local::physics::Trial;
 use local::physics::table::{self, Manner, Row};
 use local::simulate::{self, Plan};
 use local::start::{self, ADMIN, LogFile, LogPrint, Wanted};
-use local::{Options, Pump, Shop, generate, import, registry, storm};
+use local::{Options, Pump, Search, Shop, generate, import, registry, storm};
 use testkit::{Target, blackbox, race};
 
 type Failure = Box<dyn std::error::Error>;
 
 /// Variables of the shop's functions that may be set from outside.
-const TUNABLE: [&str; 7] = [
+const TUNABLE: [&str; 10] = [
     "OXCART_ISSUER",
     "OXCART_MAIL_FROM",
     "OXCART_PAYMENT_TIMEOUT_MS",
@@ -32,6 +32,9 @@ const TUNABLE: [&str; 7] = [
     "OXCART_CAPTURE",
     "OXCART_PAYMENTS",
     "OXCART_STRIPE_URL",
+    "OXCART_LANGUAGE",
+    "OXCART_OPENSEARCH_URL",
+    "OXCART_OPENSEARCH_SHARDS",
 ];
 
 fn main() -> ExitCode {
@@ -205,8 +208,10 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     options.cors_origins =
         arguments.get("--cors").into_iter().flat_map(|all| all.split(',')).map(str::to_owned).collect();
     options.variables = tuned(vars);
+    options.search = search_of(arguments, vars)?;
     let place = options.place.clone();
     let shop = Shop::open(options, registry::registry()).await?;
+    start::search(&shop).await.map_err(|problem| explained(&problem))?;
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &place, set(vars, "OXCART_ADMIN_PASSWORD"));
     let filled = start::fill(&shop, &place, &wanted, |report| eprintln!("{} rows read …", report.counts.rows));
@@ -219,6 +224,16 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     welcome(&shop, &place, &password, took).await;
     serve(shop, pump, listener).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which search engine the shop is to have.
+fn search_of(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<Search, Failure> {
+    match arguments.get("--search").or_else(|| set(vars, "OXCART_SEARCH")).unwrap_or("embedded") {
+        "embedded" => Ok(Search::Embedded),
+        "off" => Ok(Search::Off),
+        "opensearch" => Ok(Search::OpenSearch),
+        other => Err(format!("there is no search engine `{other}`; known are embedded, opensearch and off").into()),
+    }
 }
 
 /// Kills a shop in the middle of many checkouts and audits what is left.
@@ -333,6 +348,8 @@ async fn data(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
     let url = base_url(&listener)?;
     options.base_url.clone_from(&url);
     options.variables = tuned(vars);
+    // The embedded index is in this process, and functions in another one cannot reach it.
+    options.search = Search::Off;
     let shop = Shop::open(options, registry::registry()).await?;
     if fixtures {
         local::fixtures::load(&shop).await.map_err(|problem| explained(&problem))?;

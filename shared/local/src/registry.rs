@@ -19,6 +19,7 @@ pub fn services() -> Vec<Service> {
         service("inventory", "Stock that cannot be oversold.", inventory::functions()),
         service("orders", "What was bought, and how it goes on.", orders::functions()),
         service("promotions", "Coupons and gift cards.", promotions::functions()),
+        service("search", "Finding products.", search::functions()),
         service("users", "Accounts and access tokens.", users::functions()),
         service("notifications", "Mail about orders.", notifications::functions()),
         service("relay", "From the tables' streams to the workers' queues.", relay::functions()),
@@ -47,6 +48,7 @@ pub fn tables() -> Vec<TableSpec> {
         notifications::TABLES,
         payments::TABLES,
         promotions::TABLES,
+        search::TABLES,
     ]
     .concat()
 }
@@ -54,8 +56,16 @@ pub fn tables() -> Vec<TableSpec> {
 /// Every queue.
 #[must_use]
 pub fn queues() -> Vec<QueueSpec> {
-    [cart::QUEUES, checkout::QUEUES, exchange::QUEUES, inventory::QUEUES, notifications::QUEUES, promotions::QUEUES]
-        .concat()
+    [
+        cart::QUEUES,
+        checkout::QUEUES,
+        exchange::QUEUES,
+        inventory::QUEUES,
+        notifications::QUEUES,
+        promotions::QUEUES,
+        search::QUEUES,
+    ]
+    .concat()
 }
 
 /// All of it, for a shop.

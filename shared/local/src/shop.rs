@@ -14,6 +14,7 @@ use aws::{BoxFuture, Clock, Config, ConfigError, LogSink, Platform, QueueSpec, S
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use embedded_search::{Embedded, Language};
 use engine::{Engine, EngineError, Guard, Layer, Place};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -81,6 +82,8 @@ pub struct Options {
     pub mail: Option<PathBuf>,
     /// The origins that browsers may call from: `*`, or a list; empty turns CORS off.
     pub cors_origins: Vec<String>,
+    /// Which search engine it has.
+    pub search: Search,
     /// Configuration variables that differ from the local defaults, by the names that functions know them by.
     pub variables: BTreeMap<String, String>,
     /// Further layers around the engine.
@@ -93,6 +96,29 @@ pub struct Options {
     pub entropy: Option<Entropy>,
 }
 
+/// The search engine of a shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// None.
+    Off,
+    /// The embedded one: in the shop's folder, or in memory.
+    Embedded,
+    /// The OpenSearch that `OXCART_OPENSEARCH_URL` names.
+    OpenSearch,
+}
+
+impl Search {
+    /// What `OXCART_SEARCH` says of it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Embedded => "embedded",
+            Self::OpenSearch => "opensearch",
+        }
+    }
+}
+
 /// Drops every line.
 struct Nowhere;
 
@@ -101,7 +127,7 @@ impl LogSink for Nowhere {
 }
 
 impl Options {
-    /// In memory, on the calling thread, without a log.
+    /// In memory, on the calling thread, without a log and without search.
     #[must_use]
     pub fn memory() -> Self {
         Self {
@@ -112,6 +138,7 @@ impl Options {
             log: Arc::new(Nowhere),
             mail: None,
             cors_origins: Vec::new(),
+            search: Search::Off,
             variables: BTreeMap::new(),
             layers: None,
             clocks: None,
@@ -120,11 +147,17 @@ impl Options {
         }
     }
 
-    /// In a folder, on the engine's own thread, without a log.
+    /// In a folder, on the engine's own thread, without a log, with search.
     #[must_use]
     pub fn folder(folder: &Path) -> Self {
         let mail = Some(folder.join("outbox"));
-        Self { place: Place::Folder(folder.to_owned()), offload: true, mail, ..Self::memory() }
+        Self {
+            place: Place::Folder(folder.to_owned()),
+            offload: true,
+            mail,
+            search: Search::Embedded,
+            ..Self::memory()
+        }
     }
 }
 
@@ -137,6 +170,9 @@ pub enum ShopError {
     /// A function cannot be connected.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The search engine does not.
+    #[error(transparent)]
+    Search(#[from] search::SearchError),
     /// A table or queue cannot be made.
     #[error("{what}: {reason}")]
     Setup {
@@ -188,6 +224,7 @@ pub(crate) struct Inner {
     verifier: Verifier,
     cors: Cors,
     around: Option<Around>,
+    search: Option<search::engine::Adapter>,
     /// The other half of the built-in payment provider.
     pub bank: Arc<Bank>,
     mail: PathBuf,
@@ -242,6 +279,12 @@ impl Shop {
             Some(entropy) => platform.with_entropy(entropy),
             None => platform,
         };
+        let search = search_engine(&options, &platform)?;
+        let platform = match search.clone() {
+            // All functions of this process ask through the same one.
+            Some(adapter) => platform.with_adapter(adapter),
+            None => platform,
+        };
         let router = Router::new(&registry.functions);
         let connect = |function: Function| {
             let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues, &platform.config().payments)));
@@ -271,6 +314,7 @@ impl Shop {
             verifier,
             cors: Cors::new(options.cors_origins),
             around: options.around,
+            search,
             bank: bank.clone(),
             mail,
             mail_is_temporary,
@@ -283,6 +327,12 @@ impl Shop {
     #[must_use]
     pub fn bank(&self) -> &Bank {
         &self.0.bank
+    }
+
+    /// Its search engine, when it has one.
+    #[must_use]
+    pub fn search(&self) -> Option<&search::engine::Adapter> {
+        self.0.search.as_ref()
     }
 
     /// The engine.
@@ -537,6 +587,21 @@ pub(crate) fn problem_response(problem: &Problem, id: &str) -> Response<Bytes> {
     response
 }
 
+/// The search engine, when the shop has one.
+fn search_engine(options: &Options, platform: &Platform) -> Result<Option<search::engine::Adapter>, ShopError> {
+    match options.search {
+        Search::Off => return Ok(None),
+        Search::OpenSearch => return Ok(Some(Arc::new(search::OpenSearch::connect(platform)?))),
+        Search::Embedded => {}
+    }
+    let language = Language::parse(&platform.config().language).unwrap_or_default();
+    let engine = match &options.place {
+        Place::Memory => Embedded::in_memory(language),
+        Place::Folder(folder) => Embedded::open(&folder.join("search"), language)?,
+    };
+    Ok(Some(Arc::new(engine)))
+}
+
 async fn make_resources(engine: &Engine, registry: &Registry) -> Result<(), ShopError> {
     let read = |function: &Function| match function.trigger {
         Trigger::Stream { table, .. } => Some(table.name),
@@ -593,6 +658,7 @@ fn variables(options: &Options, pem: &str, mail: &Path) -> BTreeMap<String, Stri
         ("OXCART_MAIL", format!("folder:{}", mail.display())),
         ("OXCART_MAIL_FROM", "Oxcart <shop@example.com>".to_owned()),
         ("OXCART_FUNCTION", "local".to_owned()),
+        ("OXCART_SEARCH", options.search.name().to_owned()),
         ("AWS_REGION", engine::REGION.to_owned()),
         // The engine looks at no signature; the SDK wants something to sign with.
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use aws::LogSink;
+use aws::{Capability as _, LogSink};
 use engine::Place;
 use kernel::{Email, Problem};
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,18 @@ fn kept_password(path: &Path, make: impl FnOnce() -> String) -> std::io::Result<
     writeln!(file, "{password}")?;
     file.sync_all()?;
     Ok(password)
+}
+
+/// Has the search index made anew when there is none: it was lost, or is of an earlier version, or the shop never
+/// had one. Called before anything else writes.
+pub async fn search(shop: &Shop) -> Result<(), Problem> {
+    let Some(engine) = shop.search() else { return Ok(()) };
+    if engine.health().await?.live.is_none() {
+        let begin = search::table::BeginReindex::connect(shop.platform()).map_err(Problem::internal)?;
+        let generation = search::operations::start_reindex::generation(shop.platform().random())?;
+        begin.begin(generation, shop.platform().clock().now()).await?;
+    }
+    Ok(())
 }
 
 /// Which products a shop is to have.

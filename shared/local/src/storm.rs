@@ -170,7 +170,7 @@ async fn checkout(client: Client, sku: String, method: String, number: usize) ->
 pub async fn storm(shop: &Shop, target: &Target, checkouts: usize, sockets: usize) -> Result<Reckoning, Stop> {
     let client = Client::open(target)?;
     let units = u32::try_from(checkouts.saturating_mul(3)).unwrap_or(u32::MAX);
-    let goods = client.product(Wanted { units, name: "Storm lantern", ..Wanted::default() }).await?;
+    let goods = client.product(Wanted { units, name: "Storm lantern".into(), ..Wanted::default() }).await?;
     let scout = client.filled_cart(&[(&goods.sku, 1)]).await?;
     let method = client.quote(&scout).await?.method;
     shop.bank().behave(bad_day());

@@ -11,7 +11,7 @@ use http::Request;
 use local::gateway::{self, ShopSite};
 use local::pages::Pages;
 use local::start::{self, ADMIN};
-use local::{Options, Pump, Shop, generate, registry};
+use local::{Options, Pump, Search, Shop, generate, registry};
 use serde_json::{Value, json};
 use testkit::{Target, blackbox, race};
 
@@ -75,7 +75,8 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     // An answer of the provider that never comes is waited for: shorter here than in a shop.
     let variables = BTreeMap::from([("OXCART_PAYMENT_TIMEOUT_MS".to_owned(), "1000".to_owned())]);
-    let options = Options { offload: true, base_url: url.clone(), variables, ..Options::memory() };
+    let options =
+        Options { offload: true, base_url: url.clone(), variables, search: Search::Embedded, ..Options::memory() };
     let shop = Shop::open(options, registry::registry()).await.unwrap();
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &Place::Memory, None).await.unwrap();

@@ -136,7 +136,7 @@ pub async fn prepare(target: &Target, skus: usize, units: u32) -> Outcome<Shelf>
     let shop = Shop::open(target)?;
     let mut goods = Vec::with_capacity(skus);
     for _ in 0..skus.max(1) {
-        goods.push(shop.product(Wanted { units, name: "Storm lantern", ..Wanted::default() }).await?);
+        goods.push(shop.product(Wanted { units, name: "Storm lantern".into(), ..Wanted::default() }).await?);
     }
     let cart = shop.filled_cart(&[(&goods[0].sku, 1)]).await?;
     let method = shop.quote(&cart).await?.method;

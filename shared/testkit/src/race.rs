@@ -276,7 +276,7 @@ fn paid(answer: &Answer, sku: &str) -> Result<Fate, Fate> {
 /// Runs a race: `shoppers` at once, at most `sockets` of them at a time, for `units` units that are split over `shards`.
 pub async fn race(target: &Target, shoppers: usize, units: u32, sockets: usize, shards: u32) -> Outcome<Finish> {
     let shop = Shop::open(target)?;
-    let goods = shop.product(Wanted { units, name: "Race trophy", ..Wanted::default() }).await?;
+    let goods = shop.product(Wanted { units, name: "Race trophy".into(), ..Wanted::default() }).await?;
     if shards > 1 {
         shop.split(&goods.sku, shards).await?.expect(200)?;
     }

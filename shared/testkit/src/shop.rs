@@ -50,7 +50,7 @@ pub struct Wanted {
     /// The category.
     pub category: String,
     /// Its name; the run's id is put behind it.
-    pub name: &'static str,
+    pub name: String,
     /// A text.
     pub description: String,
 }
@@ -62,7 +62,7 @@ impl Default for Wanted {
             price: 1_999,
             currency: "EUR",
             category: "testkit/goods".into(),
-            name: "Testkit teapot",
+            name: "Testkit teapot".into(),
             description: "Made by the black-box suite.".into(),
         }
     }

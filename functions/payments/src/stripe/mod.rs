@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use aws::keys::STRIPE;
+use aws::transport::{Lost, Reply, Transport};
 use aws::{BoxFuture, Grant, LiveSecret, Platform};
 use futures_util::future::{Either, select};
 use kernel::{Money, Timestamp};
@@ -26,7 +27,6 @@ use serde::Deserialize;
 use self::wire::{Ask, Said, Source};
 use crate::provider::{Answer, Event, EventError, Intent, Outcome, Provider, ProviderError, Refund, RefundOutcome};
 use crate::signature;
-use crate::transport::{Lost, Reply, Transport};
 
 /// The roots that Stripe's domains chain to, as Stripe publishes them (<https://docs.stripe.com/tls-certificates>), from its
 /// own library stripe-python 16.1.0.

@@ -12,7 +12,7 @@ use super::declines::{Verdict, verdict};
 use crate::provider::{
     Answer, Capture, Event, EventError, EventKind, Intent, Outcome, ProviderError, Refund, RefundOutcome,
 };
-use crate::transport::{Reply, Request};
+use aws::transport::{Reply, Request};
 
 /// The version of the API that is asked for. Answers keep its shapes whatever the account's own version is; a webhook has the
 /// version of its endpoint (docs/operations.md).

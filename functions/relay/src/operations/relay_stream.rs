@@ -4,7 +4,9 @@ use aws::{Capability, ConfigError, Grant, Message, Platform, Queue, QueueSpec, R
 use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
-use crate::routes::{Outgoing, order_changed, payment_reported, promotion_changed, stock_changed};
+use crate::routes::{
+    Outgoing, order_changed, payment_reported, product_changed, promotion_changed, search_changed, stock_changed,
+};
 
 /// The relays, one per table.
 #[must_use]
@@ -29,6 +31,16 @@ pub fn functions() -> Vec<Function> {
             .summary("Carry what orders hold of coupons and gift cards to their timers")
             .batch(100)
             .stream(&promotions::table::TABLE, relay_promotions)
+            .binary("relay-stream"),
+        Consumer::new("relay-stream-catalog")
+            .summary("Carry changes of products to the worker that indexes them")
+            .batch(100)
+            .stream(&catalog::table::TABLE, relay_catalog)
+            .binary("relay-stream"),
+        Consumer::new("relay-stream-search")
+            .summary("Carry rebuildings of the search index to the worker that does them")
+            .batch(100)
+            .stream(&search::table::TABLE, relay_search)
             .binary("relay-stream"),
     ]
 }
@@ -81,11 +93,12 @@ impl Capability for PaymentQueues {
 #[derive(Clone)]
 struct StockQueues(Vec<(&'static str, Queue)>);
 
-const OF_STOCK: [&QueueSpec; 4] = [
+const OF_STOCK: [&QueueSpec; 5] = [
     &checkout::operations::expire_orders::QUEUE,
     &inventory::operations::expire_reservations::QUEUE,
     &inventory::operations::confirm_holds::QUEUE,
     &notifications::operations::alert_low_stock::QUEUE,
+    &search::operations::index_products::QUEUE,
 ];
 
 impl Capability for StockQueues {
@@ -114,6 +127,38 @@ impl Capability for PromotionQueues {
     }
 }
 
+/// The queue that changes of products go to.
+#[derive(Clone)]
+struct CatalogQueues(Vec<(&'static str, Queue)>);
+
+const OF_CATALOG: [&QueueSpec; 1] = [&search::operations::index_products::QUEUE];
+
+impl Capability for CatalogQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_CATALOG)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_CATALOG.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
+/// The queue that rebuildings of the search index go to.
+#[derive(Clone)]
+struct SearchQueues(Vec<(&'static str, Queue)>);
+
+const OF_SEARCH: [&QueueSpec; 1] = [&search::operations::run_reindex::QUEUE];
+
+impl Capability for SearchQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_SEARCH)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_SEARCH.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
 async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, order_changed).await
 }
@@ -128,6 +173,14 @@ async fn relay_inventory(changes: Vec<Change>, cx: Cx, queues: StockQueues) -> R
 
 async fn relay_promotions(changes: Vec<Change>, cx: Cx, queues: PromotionQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, promotion_changed).await
+}
+
+async fn relay_catalog(changes: Vec<Change>, cx: Cx, queues: CatalogQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, product_changed).await
+}
+
+async fn relay_search(changes: Vec<Change>, cx: Cx, queues: SearchQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, search_changed).await
 }
 
 /// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that

@@ -15,5 +15,6 @@ mod pump;
 mod request;
 mod reviews;
 mod saga;
+mod search;
 mod support;
 mod velocity;

@@ -50,7 +50,7 @@ async fn made(shop: Shop) -> Outcome {
 }
 
 async fn lines(shop: Shop) -> Outcome {
-    let tea = shop.product(Wanted { units: 5, price: 350, name: "Testkit tea", ..Wanted::default() }).await?;
+    let tea = shop.product(Wanted { units: 5, price: 350, name: "Testkit tea".into(), ..Wanted::default() }).await?;
     let pot = shop.product(Wanted { units: 5, price: 1_200, ..Wanted::default() }).await?;
     let cart = shop.cart().await?;
     shop.line(&cart, &tea.sku, &json!(2)).send().await?.expect(200)?;

@@ -103,7 +103,7 @@ async fn shelf(shop: &Shop) -> Outcome<(String, Vec<String>)> {
     let mut made = Vec::new();
     // Names run against prices, so that no sort passes by luck.
     for (price, name) in [(100, "E shelf"), (200, "D shelf"), (300, "C shelf"), (400, "B shelf"), (500, "A shelf")] {
-        let wanted = Wanted { units: 0, price, name, category: category.clone(), ..Wanted::default() };
+        let wanted = Wanted { units: 0, price, name: name.into(), category: category.clone(), ..Wanted::default() };
         made.push(shop.product(wanted).await?.id);
     }
     let query = format!("category={}", encoded(&category));

@@ -23,6 +23,7 @@ mod promotions;
 mod refunds;
 mod reservations;
 mod reviews;
+mod search;
 mod shards;
 mod stockroom;
 mod transfers;
@@ -84,6 +85,7 @@ pub fn cases() -> Vec<Case> {
         currencies::cases(),
         refunds::cases(),
         orders::cases(),
+        search::cases(),
         users::cases(),
         http_contract::cases(),
         idempotency::cases(),

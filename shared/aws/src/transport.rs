@@ -1,5 +1,6 @@
-//! One HTTP exchange with a provider. It owns the connection and nothing else: what is asked and what an answer means is the
-//! provider's module. Nothing here has `Debug`: requests carry API keys and tokens.
+//! One HTTP exchange with a host that the SDK has no client for: a payment provider, a search domain. It owns the connection
+//! and nothing else: what is asked and what an answer means is the caller's module. Nothing here has `Debug`: requests carry
+//! API keys and tokens.
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -10,15 +11,15 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt, Limited};
 
-/// An answer longer than this is not read.
-const ANSWER_BYTES: usize = 1 << 20;
+/// An answer longer than this is not read: a page of a hundred found products is a tenth of it.
+const ANSWER_BYTES: usize = 4 << 20;
 /// How much of an error's text is kept.
 const ERROR_CHARS: usize = 300;
 
 /// What is sent.
 #[derive(Clone)]
 pub struct Request {
-    /// `GET` or `POST`.
+    /// As in `POST`.
     pub method: &'static str,
     /// Path and query, from the slash on.
     pub path: String,
@@ -57,7 +58,7 @@ pub enum Lost {
     Unusable(&'static str),
 }
 
-/// The way to one provider.
+/// The way to one host.
 pub struct Transport {
     base: String,
     roots: &'static [u8],
@@ -81,7 +82,7 @@ impl Transport {
     /// Sends a request and reads the whole answer, whatever its status. It waits for as long as it takes.
     pub async fn send(&self, request: Request) -> Result<Reply, Lost> {
         let connector =
-            self.connector.get_or_init(|| aws::tls::connector(self.roots).map_err(|error| error.to_string()));
+            self.connector.get_or_init(|| crate::tls::connector(self.roots).map_err(|error| error.to_string()));
         let connector = connector.as_ref().map_err(|error| Lost::Broken(error.clone()))?;
         let response = connector.call(self.http(request)?).await.map_err(|error| broken(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().iter().map(own).collect());
