@@ -133,6 +133,7 @@ fn with_typo(word: &str) -> String {
 /// One measured kind of query.
 type Ask<'a> = Box<dyn Fn(&Document, &[String]) -> Asked + 'a>;
 
+#[expect(clippy::large_enum_variant, reason = "a handful of them at a time")]
 enum Asked {
     Search(Query),
     Suggest(Typed),

@@ -9,10 +9,13 @@ use std::sync::Arc;
 use embedded_search::{Embedded, Language};
 use search::SearchEngine;
 
+fn shared(engine: Embedded) -> Arc<dyn SearchEngine> {
+    Arc::new(engine)
+}
+
 #[tokio::test]
 async fn in_memory() {
-    contract::run(&|| Box::pin(async { Arc::new(Embedded::in_memory(Language::English)) as Arc<dyn SearchEngine> }))
-        .await;
+    contract::run(&|| Box::pin(async { shared(Embedded::in_memory(Language::English)) })).await;
 }
 
 #[tokio::test]
@@ -22,7 +25,7 @@ async fn on_disk() {
     contract::run(&|| {
         let nth = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let engine = Embedded::open(&root.path().join(nth.to_string()), Language::English).unwrap();
-        Box::pin(async { Arc::new(engine) as Arc<dyn SearchEngine> })
+        Box::pin(async { shared(engine) })
     })
     .await;
 }

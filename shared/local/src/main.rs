@@ -80,7 +80,7 @@ fn main() -> ExitCode {
 
 async fn command(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
     match arguments.command {
-        "run" => run(arguments, vars).await,
+        "run" => Box::pin(run(arguments, vars)).await,
         "data" => data(arguments, vars).await,
         "demo" => demo(arguments, vars).await,
         "smoke" => smoke(arguments, vars).await,
