@@ -20,13 +20,18 @@ pub fn each_word(text: &str, mut found: impl FnMut(&str, usize, usize)) {
     let mut word = String::new();
     let (mut from, mut chars) = (0, 0);
     for (at, c) in text.char_indices() {
-        if alone(c) || !(c.is_alphanumeric() || is_combining_mark(c)) {
+        // A form of such a character, as `㆒` of `一`, is one too.
+        let form = !c.is_ascii() && !alone(c) && folded(c).any(alone);
+        if alone(c) || form || !(c.is_alphanumeric() || is_combining_mark(c)) {
             if !word.is_empty() {
                 found(&word, from, at);
                 word.clear();
             }
             if alone(c) {
                 found(c.encode_utf8(&mut [0; 4]), at, at + c.len_utf8());
+            }
+            for part in folded(c).filter(|_| form) {
+                found(part.encode_utf8(&mut [0; 4]), at, at + c.len_utf8());
             }
             continue;
         }
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(words("Crème-Brûlée  Größe XL, 2.5\"!"), ["creme", "brulee", "grosse", "xl", "2", "5"]);
         assert_eq!(words("Smørrebrød ÆSOP ﬁne"), ["smorrebrod", "aesop", "fine"]);
         assert_eq!(words("緑茶 tea"), ["緑", "茶", "tea"]);
+        assert_eq!(words("㆒a ㋀ ㈱"), ["一", "a", "1", "月", "株"]);
         assert_eq!(words("e\u{301}clair"), ["eclair"]);
         assert_eq!(words("👍 -- ;DROP"), ["drop"]);
         assert_eq!(words(""), [""; 0]);
