@@ -7,12 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use aws::table::{cancelled, from_item, n, s, to_item};
+use aws::table::{cancelled, from_item, n, s, to_item, was_cancelled};
 use aws::{
     Capability, ConfigError, DataError, Grant, IndexSpec, Item, Platform, Resource, Table, TableSpec, capability,
 };
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -726,7 +724,7 @@ impl Writer {
             if let Some(reasons) = cancelled(&error) {
                 return Self::explain(&guards, reasons);
             }
-            if !in_conflict(&error) || attempt + 1 == TRIES {
+            if !was_cancelled(&error) || attempt + 1 == TRIES {
                 return Err(error.into());
             }
             self.platform.sleep(self.pause(attempt)).await;
@@ -905,12 +903,6 @@ fn finished(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<Transa
     let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld).build();
     let put = put.map_err(|error| DataError::Invalid(error.to_string()))?;
     Ok(TransactWriteItem::builder().put(put).build())
-}
-
-/// Cancelled although no condition failed: it met another transaction, or was throttled.
-fn in_conflict<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
-    matches!(error, SdkError::ServiceError(context)
-        if matches!(context.err(), TransactWriteItemsError::TransactionCanceledException(_)))
 }
 
 /// The listing rows that a product has, by level.

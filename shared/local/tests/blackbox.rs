@@ -17,11 +17,6 @@ use testkit::{Target, blackbox, race};
 
 /// Grants that this test does not come by: function, the part of the grant that names it, why, and what does.
 const RARE: &[(&str, &str, &str)] = &[
-    (
-        "run-reindex",
-        "oxcart-local-catalog/index/by-",
-        "a debt: it lists by one order and is granted all; it needs a narrower capability",
-    ),
     ("run-export", "s3:GetObject", "only when a finished upload is finished again; the tests that kill it"),
     ("run-import", "dynamodb:GetItem on oxcart-local-catalog", "only when somebody changes a product at the same time"),
     (

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws::QueueSpec;
-use catalog::table::{List, ListRows, Order};
+use catalog::table::{List, ListByAge, Order};
 use lambda::{Alarm, Consumer, Cx, Delivery, Fault, Function};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub fn function() -> Function {
 }
 
 /// What the worker works with.
-type With = (RebuildEngine, ReadTruth, ListRows, RunReindex, LearnLexicon);
+type With = (RebuildEngine, ReadTruth, ListByAge, RunReindex, LearnLexicon);
 
 async fn handle(delivery: Delivery<Asked>, with: With) -> Result<(), Fault> {
     let (asked, cx) = (delivery.event.data, delivery.cx);

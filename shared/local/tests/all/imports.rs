@@ -283,8 +283,10 @@ async fn what_goes_out_comes_in_again_as_the_same_products() {
     files.push(("format=jsonl", odd.to_string()));
     let yen = json!({ "slug": "yen", "name": "Yen", "category": "a", "variants": [{ "sku": "YEN", "price": { "amount": 500, "currency": "JPY" } }] });
     files.push(("format=jsonl", yen.to_string()));
+    // Beside the repository, not in it.
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
     for name in ["apparel", "home-and-garden", "jewelery"] {
-        match std::fs::read_to_string(format!("/work/shared/data/shopify-{name}.csv")) {
+        match std::fs::read_to_string(format!("{samples}/shopify-{name}.csv")) {
             Ok(text) => files.push(("format=shopify-csv&currency=USD", text)),
             Err(_) => eprintln!("skipped: Shopify's sample {name} is not here"),
         }
