@@ -56,8 +56,8 @@ cd "$root"
 # Every package with tests over testkit::data runs on either engine. The whole workspace is named so that what `make test`
 # built is used.
 targets=()
-while read -r package; do
-  for target in "functions/$package"/tests/*.rs "functions/$package"/tests/*/main.rs; do
+while read -r service; do
+  for target in "functions/$service"/tests/*.rs "functions/$service"/tests/*/main.rs; do
     target=${target%/main.rs}
     [[ -e $target ]] && targets+=(--test "$(basename "$target" .rs)")
   done

@@ -86,7 +86,6 @@ async fn post() -> Option<Post> {
 }
 
 fn order(id: &OrderId) -> Order {
-    let euro = |amount: i64| json!({ "amount": amount, "currency": "EUR" });
     let at = data::START.to_string();
     serde_json::from_value(json!({
         "pk": id,
@@ -96,12 +95,12 @@ fn order(id: &OrderId) -> Order {
         "email": "zoe@example.com",
         "cart_id": "crt_0000000000000000000001",
         "attempt": "AAA", "fingerprint": "f",
-        "lines": [{
+        "lines": { "currency": "EUR", "items": [{
             "sku": "TEA-1", "product_id": "prd_00000000000001", "name": "Green <b>tea</b>", "quantity": 2,
-            "unit_price": euro(650), "line_total": euro(1300), "tax": euro(0),
-        }],
+            "unit_price": 650, "line_total": 1300, "tax": 0, "tax_rate": 0,
+        }] },
         "totals": {
-            "subtotal": euro(1300), "discount": euro(0), "shipping": euro(490), "tax": euro(0), "total": euro(1790),
+            "currency": "EUR", "subtotal": 1300, "discount": 0, "shipping": 490, "tax": 0, "total": 1790,
         },
         "shipping_address": {
             "name": "Zoë\r\nBcc: eve@example.com", "line1": "Am Wall 1", "city": "Bremen", "postal_code": "28195",
