@@ -3,6 +3,16 @@ output "url" {
   value       = module.api.url
 }
 
+output "cdn_url" {
+  description = "The shop's address at the CDN; null without one."
+  value       = try(module.cdn[0].url, null)
+}
+
+output "public_bucket" {
+  description = "Where images and other files for everybody are put; null without a CDN."
+  value       = try(module.cdn[0].bucket, null)
+}
+
 output "issuer" {
   description = "The `iss` of tokens; discovery is at <issuer>/.well-known/openid-configuration."
   value       = local.issuer

@@ -205,9 +205,15 @@ mod tests {
         drop.drop_paths("once", &paths).await.unwrap();
         let seen = far.seen.lock().unwrap();
         let (address, signed, body) = seen.first().unwrap();
-        assert_eq!(address, "POST https://cloudfront.amazonaws.com/2020-05-31/distribution/E2QWRUHAPOMQZL/invalidation");
+        assert_eq!(
+            address,
+            "POST https://cloudfront.amazonaws.com/2020-05-31/distribution/E2QWRUHAPOMQZL/invalidation"
+        );
         assert!(signed.contains("/us-east-1/cloudfront/aws4_request"), "{signed}");
-        assert!(body.contains("<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\">"), "{body}");
+        assert!(
+            body.contains("<InvalidationBatch xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\">"),
+            "{body}"
+        );
         assert!(body.contains(
             "<Paths><Quantity>2</Quantity><Items><Path>/v1/products/tea</Path><Path>/v1/products/a&amp;b*</Path></Items></Paths>\
              <CallerReference>once</CallerReference>"

@@ -126,7 +126,9 @@ pub(crate) fn answered(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -
     match result {
         Ok(reply) => {
             headers.extend(reply.headers);
-            headers.entry(header::CACHE_CONTROL).or_insert_with(|| value(&route.cache.asked(cx.has_parameters()).header()));
+            headers
+                .entry(header::CACHE_CONTROL)
+                .or_insert_with(|| value(&route.cache.asked(cx.has_parameters()).header()));
             if reply.body.is_some() {
                 headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             }

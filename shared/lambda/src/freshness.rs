@@ -159,10 +159,7 @@ mod tests {
             Freshness::Categories.header(),
             "public, max-age=60, s-maxage=300, stale-while-revalidate=300, stale-if-error=86400"
         );
-        assert_eq!(
-            Freshness::Availability.header(),
-            "public, max-age=1, stale-while-revalidate=5, stale-if-error=10"
-        );
+        assert_eq!(Freshness::Availability.header(), "public, max-age=1, stale-while-revalidate=5, stale-if-error=10");
         assert_eq!(Freshness::Private.header(), "private, no-cache");
         assert_eq!(Freshness::NoStore.header(), "no-store");
     }

@@ -24,10 +24,10 @@ pub use batch::{Delivery, Fault, StreamFailure};
 pub use call::{Call, Caller, Cx, IfMatch, Nothing};
 pub use consumer::Consumer;
 pub use event::{Change, ChangeKind, Envelope};
+pub use freshness::Freshness;
 pub use function::{
     Alarm, Auth, BoxError, Documented, Function, Idempotency, Route, Running, Throttle, Trigger, event_context,
 };
-pub use freshness::Freshness;
 pub use http::Http;
 pub use idempotency::TABLE as ANSWERS;
 pub use reply::{Page, Reply};

@@ -18,10 +18,7 @@ const BUSY: Duration = Duration::from_secs(20);
 /// The declaration.
 #[must_use]
 pub fn function() -> Function {
-    Consumer::new("invalidate-cdn")
-        .summary("Drop from the CDN what changed")
-        .batch(100)
-        .queue_together(&QUEUE, handle)
+    Consumer::new("invalidate-cdn").summary("Drop from the CDN what changed").batch(100).queue_together(&QUEUE, handle)
 }
 
 /// All of a batch is one request, known by the messages in it: a repeated batch is the same request.
