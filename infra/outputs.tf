@@ -8,6 +8,12 @@ output "cdn_url" {
   value       = try(module.cdn[0].url, null)
 }
 
+output "origin_secret" {
+  description = "OXCART_ORIGIN_SECRET of the black-box suite, which asks the API itself at `url`; null without a CDN."
+  value       = try(module.cdn[0].secret, null)
+  sensitive   = true
+}
+
 output "public_bucket" {
   description = "Where images and other files for everybody are put; null without a CDN."
   value       = try(module.cdn[0].bucket, null)

@@ -390,6 +390,12 @@ output "url" {
   value       = "https://${try(var.domain_names[0], aws_cloudfront_distribution.this.domain_name)}"
 }
 
+output "secret" {
+  description = "The secret in use."
+  value       = local.secret
+  sensitive   = true
+}
+
 output "digests" {
   description = "SHA-256 of the secrets that functions take."
   value       = [for s in terraform_data.secret : nonsensitive(sha256(s.output))]
