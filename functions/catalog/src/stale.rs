@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::product::Status;
 
-/// More products than this of one batch are dropped as one: `CloudFront` is paid by the address, and takes few with a `*`.
-const PRODUCTS: usize = 30;
+/// More addresses of products than this in one batch are dropped as one: `CloudFront` is paid by the address, and takes few with a `*`.
+const PRODUCT_ADDRESSES: usize = 30;
 /// Where products are.
 const UNDER: &str = "/v1/products/";
 
@@ -68,7 +68,7 @@ pub fn addresses<'a>(stale: impl IntoIterator<Item = &'a Stale>) -> Vec<String> 
         products.extend(one.products.iter().map(String::as_str));
         tree |= one.tree;
     }
-    let mut all: Vec<String> = if products.len() > PRODUCTS {
+    let mut all: Vec<String> = if products.len() > PRODUCT_ADDRESSES {
         vec![format!("{UNDER}*")]
     } else {
         products.into_iter().map(|name| format!("{UNDER}{name}")).collect()
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn many_products_are_dropped_as_one() {
         let one = |n: usize| Stale { products: vec![format!("prd_{n}"), "same".into()], tree: true };
-        let few: Vec<Stale> = (0..PRODUCTS - 1).map(one).collect();
-        assert_eq!(addresses(&few).len(), PRODUCTS + 1, "each once, and the tree");
-        let many: Vec<Stale> = (0..PRODUCTS).map(one).collect();
+        let few: Vec<Stale> = (0..PRODUCT_ADDRESSES - 1).map(one).collect();
+        assert_eq!(addresses(&few).len(), PRODUCT_ADDRESSES + 1, "each once, and the tree");
+        let many: Vec<Stale> = (0..PRODUCT_ADDRESSES).map(one).collect();
         assert_eq!(addresses(&many), ["/v1/products/*", "/v1/categories"]);
         assert_eq!(addresses(&[]), [""; 0]);
     }

@@ -126,7 +126,7 @@ pub struct Config {
     pub opensearch_shards: u32,
     /// The CDN before the shop: `off`, `local` (in the local shop only), or the id of a CloudFront distribution.
     pub cdn: String,
-    /// SHA-256, in hexadecimal, of the secrets by which the CDN makes itself known ([`ORIGIN_DIGESTS`] at most); without any,
+    /// SHA-256, in hexadecimal, of the secrets by which the CDN makes itself known, two at most; without any,
     /// requests are taken from everywhere.
     pub origin_digests: Vec<String>,
     /// Where Stripe's API is, without a slash at the end.
