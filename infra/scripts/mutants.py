@@ -55,7 +55,8 @@ MUTANTS = [
     ("money that is only set aside pays for an order that is being called off", [
         ("functions/orders/src/table.rs", "if payment.status == PaymentStatus::Authorized {",
          "if payment.status == PaymentStatus::Authorized && !@ {"),
-        (f"{CHECKOUT}/till.rs", "Decided::Before(record) => return Ok(record),", "Decided::Before(record) if !@ => return Ok(record), Decided::Before(_) => {}")]),
+        (f"{CHECKOUT}/till.rs", "Decided::Before(record) => return Ok(Called::Decided(record)),",
+         "Decided::Before(record) if !@ => return Ok(Called::Decided(record)), Decided::Before(_) => {}")]),
     ("refund without the counter", [
         ("functions/orders/src/table/funds.rs",
          'let condition = "payment.funds.available >= :q AND attribute_not_exists(payment.funds.refunds.#id)";',

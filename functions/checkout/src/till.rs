@@ -67,6 +67,14 @@ pub enum Asked {
     Unknown(String),
 }
 
+/// What became of calling a payment off.
+enum Called {
+    /// The provider said where it stands now.
+    Off(Answer),
+    /// The order was decided before it was asked.
+    Decided(Standing),
+}
+
 /// An order that stands so, or the certainty that there will never be one.
 pub type Standing = Record;
 
@@ -185,6 +193,11 @@ impl Till {
                 self.decide.decide(&order.id, Decision::Pay, &payment, event(cx, "paid", None)).await?
             }
             Outcome::Declined { code } => {
+                if order.payment.status == PaymentStatus::RequiresAction
+                    && let Some(otherwise) = self.closed(order, cx).await?
+                {
+                    return Ok(otherwise);
+                }
                 let event = event(cx, "payment_declined", Some(code.clone()));
                 let decided = self.decide.decide(&order.id, Decision::Cancel, &payment, event);
                 join(decided, self.refusals.count(order, code, cx)).await.0?
@@ -247,14 +260,23 @@ impl Till {
         if order.charged().amount == 0 {
             return self.settle(&order, &without_provider(Outcome::Canceled), cx).await;
         }
+        match self.call_off(&order, cx).await? {
+            Called::Off(answer) => self.settle(&order, &answer, cx).await,
+            Called::Decided(standing) => Ok(standing),
+        }
+    }
+
+    /// Asks the provider to call off the payment of a pending order, and gives what it says to that. Before money that is set
+    /// aside is let go, the order is marked, so that nobody makes it paid with that money meanwhile.
+    async fn call_off(&self, order: &Order, cx: &Cx) -> Result<Called, Problem> {
         if order.payment.capture_later && !order.calling_off {
             match self.decide.call_off(&order.id, cx.now()).await? {
                 Decided::Now(_) => {}
-                Decided::Before(record) => return Ok(record),
-                Decided::Missing => return Ok(Record::Tombstone),
+                Decided::Before(record) => return Ok(Called::Decided(record)),
+                Decided::Missing => return Ok(Called::Decided(Record::Tombstone)),
             }
         }
-        let answer = self.payments.cancel(&intent_of(&order)).await.map_err(|error| {
+        let answer = self.payments.cancel(&intent_of(order)).await.map_err(|error| {
             let detail = "the order stays as it is until the provider answers";
             Problem::new(code::PROVIDER_UNAVAILABLE, detail).because(error).retry_after(5)
         })?;
@@ -262,7 +284,19 @@ impl Till {
             let detail = "the bank has not decided yet; the order stays as it is until then";
             return Err(Problem::new(code::PROVIDER_UNAVAILABLE, detail).retry_after(60));
         }
-        self.settle(&order, &answer, cx).await
+        Ok(Called::Off(answer))
+    }
+
+    /// Sees to it that a payment that was refused at the bank's page stays refused: the shopper's browser has its secret and
+    /// could pay it by another card, when its order is dead. `Some` when it was paid, or the order decided, before that.
+    async fn closed(&self, order: &Order, cx: &Cx) -> Result<Option<Standing>, Problem> {
+        match self.call_off(order, cx).await? {
+            Called::Off(Answer {
+                outcome: Outcome::Canceled | Outcome::Declined { .. } | Outcome::Missing, ..
+            }) => Ok(None),
+            Called::Off(paid) => Box::pin(self.settle(order, &paid, cx)).await.map(Some),
+            Called::Decided(standing) => Ok(Some(standing)),
+        }
     }
 
     /// What stands after a write on the record; money that was taken for a dead order goes back.

@@ -229,7 +229,8 @@ impl Builtin {
     }
 
     /// What the shopper's bank does when the shopper confirms a payment, or refuses to: known by the client secret that the
-    /// shop handed out. Where it stands then; `None` when nothing waits for that secret.
+    /// shop handed out. One that was refused may be confirmed after all, as at Stripe, until it is called off. Where it stands
+    /// then; `None` when nothing waits for that secret.
     pub async fn confirm(&self, client_secret: &str, approve: bool) -> Result<Option<Status>, DataError> {
         let id = client_secret.split_once("_secret_").and_then(|(id, _)| IntentId::parse(id));
         let Some(id) = id else { return Ok(None) };
@@ -244,13 +245,14 @@ impl Builtin {
             (true, false) => Status::RequiresCapture,
         };
         let captured = if to == Status::Succeeded { stored.amount.amount } else { 0 };
-        let stands = self.step(&stored.order, &[Status::RequiresAction], to, captured).await?;
+        let open = [Status::RequiresAction, Status::Declined];
+        let stands = self.step(&stored.order, &open, to, captured).await?;
         Ok(stands.map(|stored| stored.status))
     }
 
     async fn cancel_(&self, intent: &Intent) -> Result<Answer, ProviderError> {
         let (stored, fresh) = self.open(blank(intent, Status::Canceled)).await.map_err(no_answer)?;
-        let open = [Status::RequiresAction, Status::Failed, Status::RequiresCapture];
+        let open = [Status::RequiresAction, Status::Failed, Status::RequiresCapture, Status::Declined];
         if fresh || !open.contains(&stored.status) {
             return stored.answer();
         }

@@ -110,17 +110,22 @@ impl Shopper {
 }
 
 impl Shopper {
-    /// Some confirm at once, some late, some refuse, and some never open the bank's page.
+    /// Some confirm at once, some late, some refuse (and confirm after all), and some never open the bank's page.
     async fn at_the_bank(&mut self, secret: &str) {
         if self.draw.below(4) == 0 {
             return;
         }
         pause(&mut self.draw, 120_000).await;
-        let approve = self.draw.below(4) > 0;
-        if let Ok(bank) = Builtin::connect(self.world.shop.platform()) {
-            // What it answers is the bank's business.
-            drop(bank.confirm(secret, approve).await);
+        let Ok(bank) = Builtin::connect(self.world.shop.platform()) else { return };
+        // What it answers is the bank's business.
+        if self.draw.below(4) == 0 {
+            drop(bank.confirm(secret, false).await);
+            pause(&mut self.draw, 5000).await;
+            if self.draw.below(2) == 0 {
+                return;
+            }
         }
+        drop(bank.confirm(secret, true).await);
     }
 }
 

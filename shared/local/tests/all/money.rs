@@ -150,6 +150,48 @@ async fn money_that_is_being_let_go_pays_for_nothing() {
     assert!(ends.contains(&(true, false)) && ends.contains(&(false, true)), "both come about: {ends:?}");
 }
 
+/// A shopper who refuses at the bank's page still has the payment's secret: before the order dies of the refusal the payment
+/// is called off, or whoever confirms it with another card pays for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_payment_refused_at_the_bank_cannot_be_paid_once_its_order_is_dead() {
+    for capture in ["now", "shipment"] {
+        for at in 0..=8 {
+            for answer_only in [false, true] {
+                let what = format!("{capture}, killed at call {at}, answer only {answer_only}");
+                let environment = [("OXCART_CAPTURE".to_owned(), capture.to_owned())];
+                let world = World::with("retry-payment", environment.into()).await;
+                let cart = world.cart(1).await;
+                let (status, order) = world.pay(&cart, 1, "key", "pm_card_authenticationRequired").await;
+                assert_eq!(status, 202, "{what}: {order}");
+                world.shop.drain().await;
+                let provider = payments::builtin::Builtin::connect(world.shop.platform()).unwrap();
+                let secret = order["payment"]["client_secret"].as_str().unwrap();
+                provider.confirm(secret, false).await.unwrap();
+                if at > 0 {
+                    world.killer.arm(at, answer_only);
+                }
+                world.shop.drain().await;
+                world.killer.disarm();
+                let before = only_order(&world).await.status;
+                provider.confirm(secret, true).await.unwrap();
+                world.settle().await;
+                let (order, intent) = (only_order(&world).await, intents(&world).await.remove(0));
+                let paid = intent.captured > 0 || intent.status == payments::builtin::Status::RequiresCapture;
+                assert_eq!(order.status.is_committed(), paid, "{what}: {} with {:?}", order.status, intent.status);
+                assert_eq!(intent.refunded, 0, "{what}: money came for a dead order");
+                if at == 0 {
+                    assert_eq!(
+                        (before, order.status),
+                        (orders::Status::Cancelled, orders::Status::Cancelled),
+                        "{what}"
+                    );
+                    assert_eq!(intent.status, payments::builtin::Status::Canceled, "{what}");
+                }
+            }
+        }
+    }
+}
+
 /// An order of which a gift card pays 500: its provider's part goes back first, the rest to the card, each once.
 #[tokio::test(start_paused = true)]
 async fn a_refund_that_is_killed_anywhere_puts_money_on_the_card_once() {
