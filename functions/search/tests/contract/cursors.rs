@@ -67,7 +67,7 @@ async fn pieces_of_the_whole(fresh: Fresh<'_>) {
 async fn scores_move(fresh: Fresh<'_>) {
     let engine = fresh().await;
     // Half of them have the one word, half the other: which half is better hangs on how many others have it.
-    let name = |at: usize| if at % 2 == 0 { "black tea" } else { "green tea" };
+    let name = |at: usize| if at.is_multiple_of(2) { "black tea" } else { "green tea" };
     fill(&*engine, (0..40).map(|at| product(&key(at), name(at)))).await;
     let either = search::Clause::Some { of: vec![word("black"), word("green")], least: 1 };
     let mut query = ask(either);
@@ -75,7 +75,7 @@ async fn scores_move(fresh: Fresh<'_>) {
     let first = engine.search(&query).await.unwrap().hits;
     let seen = walk(&*engine, query.clone(), |page| {
         // More and more of one and then of the other word, and one of the last becomes the very best.
-        let name = if page % 2 == 0 { "black pot" } else { "green pot" };
+        let name = if page.is_multiple_of(2) { "black pot" } else { "green pot" };
         let many = (0..20 * (page + 1)).map(|at| product(&format!("n{page}x{at:03}"), name).category("others"));
         many.chain([product(&key(39 - page), "black green").version(2)]).collect()
     })
