@@ -93,6 +93,9 @@ test-stripe: ## Stripe's adapter against localstripe: pay, decline, 3-D Secure, 
 test-opensearch: ## the contract of search engines against a real OpenSearch (needs Java 17 and mvn, or Docker)
 	@infra/scripts/test-opensearch.sh $(ARGS)
 
+test-redis: ## shared answers of the search over a real Redis or Valkey (needs redis-server; root on Debian gets it)
+	@infra/scripts/test-redis.sh $(ARGS)
+
 # --- AWS and its emulators -----------------------------------------------------------------------------------------
 
 test-terraform: ## the Terraform is valid, and its modules pass their tests; without AWS (needs terraform and its provider)
@@ -122,7 +125,7 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
 
-ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, e2e
+ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, test-redis, e2e
 	@.ci/run
 
-.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch test-terraform tools build coldstart deploy destroy e2e localstack ci relevance bench-search
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch test-redis test-terraform tools build coldstart deploy destroy e2e localstack ci relevance bench-search

@@ -247,6 +247,10 @@ module "function" {
       OXCART_OPENSEARCH_URL    = module.search[0].url
       OXCART_OPENSEARCH_SHARDS = tostring(var.search.shards)
     },
+    # Who searches, and nobody else, asks the cache.
+    var.cache_url == null || !anytrue([for g in each.value.grants : try(endswith(g.resource.path, "/_search"), false)]) ? {} : {
+      OXCART_CACHE_URL = var.cache_url
+    },
     var.cdn == null ? {} : {
       OXCART_CDN            = module.cdn[0].id
       OXCART_ORIGIN_DIGESTS = join(",", module.cdn[0].digests)

@@ -100,6 +100,17 @@ variable "search" {
   default = null
 }
 
+variable "cache_url" {
+  description = "A Redis or Valkey that the functions which search share, as in rediss://HOST:6379; null is none. It is not made here, and ElastiCache is only reached from a VPC: see docs/operations.md."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cache_url == null || can(regex("^rediss://[A-Za-z0-9.-]+(:[0-9]+)?$", var.cache_url))
+    error_message = "The cache's address is rediss://HOST:PORT, without a user or a password."
+  }
+}
+
 # --- the CDN -------------------------------------------------------------------------------------------------------
 
 variable "cdn" {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use aws::{Capability, ConfigError, Grant, Platform};
+use aws::{Cache, Capability, ConfigError, Grant, Platform};
 use kernel::Problem;
 use kernel::problem::code;
+use lambda::Cx;
 
+use crate::cached::Cached;
 use crate::opensearch::{self, OpenSearch, Work};
 use crate::port::{Answer, Generation, Health, SearchEngine, SearchError, Target, Write, Written};
 use crate::query::{Found, Query, Spelling, Suggested, Typed};
@@ -33,10 +35,12 @@ pub struct WatchEngine(Chosen);
 struct Chosen {
     adapter: Adapter,
     off: bool,
+    /// The same as the adapter, where answers are shared.
+    cached: Option<Arc<Cached>>,
 }
 
 macro_rules! engine_for {
-    ($name:ident: $($work:ident),+) => {
+    ($name:ident by $choose:ident: $($work:ident),+) => {
         impl Capability for $name {
             fn grants() -> Vec<Grant> {
                 // The embedded engine is in the process, and needs none.
@@ -44,7 +48,7 @@ macro_rules! engine_for {
             }
 
             fn connect(platform: &Platform) -> Result<Self, ConfigError> {
-                choose(platform).map(Self)
+                $choose(platform).map(Self)
             }
         }
 
@@ -66,14 +70,14 @@ macro_rules! engine_for {
     };
 }
 
-engine_for!(Engine: Find);
-engine_for!(WriteEngine: Write);
-engine_for!(RebuildEngine: Rebuild, Watch);
-engine_for!(WatchEngine: Watch);
+engine_for!(Engine by choose_shared: Find);
+engine_for!(WriteEngine by choose: Write);
+engine_for!(RebuildEngine by choose: Rebuild, Watch);
+engine_for!(WatchEngine by choose: Watch);
 
 fn choose(platform: &Platform) -> Result<Chosen, ConfigError> {
     let adapter: Adapter = match platform.config().search.as_str() {
-        "off" => return Ok(Chosen { adapter: Arc::new(Off), off: true }),
+        "off" => return Ok(Chosen { adapter: Arc::new(Off), off: true, cached: None }),
         "opensearch" => match platform.adapter::<Adapter>() {
             Some(shared) => shared,
             None => Arc::new(OpenSearch::connect(platform)?),
@@ -83,7 +87,31 @@ fn choose(platform: &Platform) -> Result<Chosen, ConfigError> {
         })?,
         other => return Err(ConfigError::one(format!("OXCART_SEARCH: this build has no engine `{other}`"))),
     };
-    Ok(Chosen { adapter, off: false })
+    Ok(Chosen { adapter, off: false, cached: None })
+}
+
+/// The same, with its answers shared where the stage has a cache.
+fn choose_shared(platform: &Platform) -> Result<Chosen, ConfigError> {
+    let chosen = choose(platform)?;
+    match Cache::connect(platform) {
+        Some(cache) if !chosen.off => {
+            let cached = Arc::new(Cached::new(chosen.adapter, cache, &platform.config().prefix));
+            Ok(Chosen { adapter: cached.clone(), off: false, cached: Some(cached) })
+        }
+        _ => Ok(chosen),
+    }
+}
+
+impl Engine {
+    /// Counts the answers that came from the shared cache, and those that did not: the metrics `SearchCacheHits` and
+    /// `SearchCacheMisses`. Callers of one process that ask at once may be counted together.
+    pub fn count(&self, cx: &Cx) {
+        if let Some(cached) = &self.0.cached {
+            let (hits, misses) = cached.tally();
+            cx.count("SearchCacheHits", hits);
+            cx.count("SearchCacheMisses", misses);
+        }
+    }
 }
 
 /// What a stage without search has.

@@ -3,6 +3,7 @@
 //! It owns the shape of the index and the meaning of a query. It must never decide what a product is or costs: the catalogue
 //! does, and an index is always behind it.
 
+pub mod cached;
 pub mod clause;
 pub mod document;
 pub mod engine;
@@ -21,6 +22,7 @@ pub mod words;
 use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 
+pub use cached::Cached;
 pub use clause::{Clause, Field};
 pub use document::Document;
 pub use entry::{Entry, Signals};

@@ -31,7 +31,7 @@ pub const PRICE_BOUNDS: [i64; 12] = [10, 25, 50, 100, 200, 500, 1_000, 2_000, 5_
 pub const RATING_STEPS: [u32; 4] = [4, 3, 2, 1];
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Query {
     /// What hits must meet, and what scores them; `None` is met by every product, with one and the same score.
     pub clause: Option<Clause>,
@@ -125,7 +125,7 @@ pub struct Position {
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// A page of hits, in order.
     pub hits: Vec<ProductId>,
@@ -141,7 +141,7 @@ pub struct Found {
 
 /// How hits are spread. Each facet counts what would be found if its own filter were not set: a shopper who chose one brand
 /// sees how many there are of the others. Values stand with the most frequent first, then by their text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facets {
     /// By category, all levels: `a/b` counts in `a` and in `a/b`.
     pub category: Vec<Count>,
@@ -160,7 +160,7 @@ pub struct Facets {
 }
 
 /// How many hits have a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// The value.
     pub value: String,
@@ -169,7 +169,7 @@ pub struct Count {
 }
 
 /// How many hits have a price in a range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceCount {
     /// From this on, in minor units.
     pub from: i64,
@@ -180,7 +180,7 @@ pub struct PriceCount {
 }
 
 /// How many hits are rated so well.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RatingCount {
     /// So many stars or more.
     pub stars: u32,
@@ -189,7 +189,7 @@ pub struct RatingCount {
 }
 
 /// How hits are spread over the values of an attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeCount {
     /// Its name, as products have it.
     pub name: String,
@@ -207,7 +207,7 @@ pub fn price_ranges(currency: Currency) -> Vec<(i64, Option<i64>)> {
 }
 
 /// What a shopper has typed so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Typed {
     /// The words before the last, in lower case and without accents.
     pub words: Vec<String>,
@@ -218,7 +218,7 @@ pub struct Typed {
 }
 
 /// What a shopper may mean.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggested {
     /// Whole queries that go on like this, of those that [`crate::Entry::completions`] gives; those of most products first.
     pub completions: Vec<String>,

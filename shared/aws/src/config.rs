@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
+use crate::cache::CacheAddress;
+
 /// The payment providers.
 const PAYMENTS: [&str; 2] = ["builtin", "stripe"];
 /// The search engines; `off` is none.
@@ -124,6 +126,8 @@ pub struct Config {
     pub opensearch_url: Option<String>,
     /// How many shards a new index there has: one for each 20 GB or so, and it takes a reindex to change.
     pub opensearch_shards: u32,
+    /// The cache that functions share, if there is one.
+    pub cache: Option<CacheAddress>,
     /// The CDN before the shop: `off`, `local` (in the local shop only), or the id of a CloudFront distribution.
     pub cdn: String,
     /// SHA-256, in hexadecimal, of the secrets by which the CDN makes itself known, two at most; without any,
@@ -200,6 +204,7 @@ impl Config {
             language: some("OXCART_LANGUAGE").unwrap_or_else(|| "en".into()),
             opensearch_url: some("OXCART_OPENSEARCH_URL").map(|url| url.trim_end_matches('/').to_owned()),
             opensearch_shards: 1,
+            cache: some("OXCART_CACHE_URL").as_deref().and_then(CacheAddress::parse),
             cdn: some("OXCART_CDN").unwrap_or_else(|| "off".into()),
             origin_digests: some("OXCART_ORIGIN_DIGESTS")
                 .map(|text| text.split(',').map(|digest| digest.trim().to_owned()).collect())
@@ -286,6 +291,11 @@ impl Config {
             None if config.search == "opensearch" => missing.push("OXCART_OPENSEARCH_URL is not set".into()),
             _ => {}
         }
+        if config.cache.is_none() && some("OXCART_CACHE_URL").is_some() {
+            missing.push(
+                "OXCART_CACHE_URL must be rediss://HOST:PORT without a user; redis:// is for this machine only".into(),
+            );
+        }
         config.stripe_url.truncate(config.stripe_url.trim_end_matches('/').len());
         if !private(&config.stripe_url) {
             missing.push("OXCART_STRIPE_URL must start with https://; http:// is for this machine only".into());
@@ -356,6 +366,16 @@ mod tests {
         for bad in ["0", "101", "-1", "x"] {
             assert!(said(&[("OXCART_OPENSEARCH_SHARDS", bad)]).contains("OXCART_OPENSEARCH_SHARDS must"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_cache_is_not_asked_in_the_clear() {
+        let said = |url: &str| {
+            let vars = BTreeMap::from([("OXCART_CACHE_URL".to_owned(), url.to_owned())]);
+            Config::from_vars(&vars).unwrap_err().to_string().contains("OXCART_CACHE_URL must")
+        };
+        assert!(!said("") && !said("redis://127.0.0.1:6379") && !said("rediss://cache.example.com"));
+        assert!(said("redis://cache.example.com") && said("rediss://:secret@cache.example.com"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! itself is the port: local runs put an embedded engine under it as its HTTP client. It must never hold business rules.
 
 pub mod breaker;
+pub mod cache;
 pub mod cdn;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod table;
 pub mod tls;
 pub mod transport;
 
+pub use cache::{Cache, CacheAddress};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::{AttemptLimits, Config, ConfigError, Limit};
 pub use grants::{Capability, Grant, Resource};

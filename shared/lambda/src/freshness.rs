@@ -5,6 +5,13 @@
 //! most, and is not kept by browsers.** Nobody can take back what a browser keeps. What is paid never comes from a cache:
 //! carts, quotes and checkouts are [`Freshness::NoStore`] and read the catalogue's table.
 
+use std::time::Duration;
+
+/// How long a search engine's answer stands in the shared cache, where there is one. It has ids and counts: what is shown of a
+/// product is read from the catalogue each time. So what may be so old is who is found, and in which order, which an index is
+/// always behind with. A crowd asks the same within seconds; who asks once a minute gains nothing from minutes.
+pub const ENGINE_ANSWERS: Duration = Duration::from_secs(5);
+
 /// The header by which the CDN tells functions that a request came through it. Its value is a secret.
 pub const ORIGIN_HEADER: &str = "x-oxcart-origin";
 

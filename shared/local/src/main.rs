@@ -24,7 +24,7 @@ use testkit::{Target, blackbox, race};
 type Failure = Box<dyn std::error::Error>;
 
 /// Variables of the shop's functions that may be set from outside.
-const TUNABLE: [&str; 10] = [
+const TUNABLE: [&str; 11] = [
     "OXCART_ISSUER",
     "OXCART_MAIL_FROM",
     "OXCART_PAYMENT_TIMEOUT_MS",
@@ -35,6 +35,7 @@ const TUNABLE: [&str; 10] = [
     "OXCART_LANGUAGE",
     "OXCART_OPENSEARCH_URL",
     "OXCART_OPENSEARCH_SHARDS",
+    "OXCART_CACHE_URL",
 ];
 
 fn main() -> ExitCode {

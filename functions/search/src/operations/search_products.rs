@@ -292,6 +292,7 @@ async fn handle(
         Ok(active.map(|product| product.shown_in(parameters.currency)).collect())
     };
     let instead = if total == 0 { instead(&engine, &page).await? } else { Vec::new() };
+    engine.count(&call.cx);
     Ok(Reply::ok(&SearchPage {
         items: shown(&found.hits).await?,
         facets: found.facets.map(Facets::from),

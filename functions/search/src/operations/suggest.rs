@@ -76,6 +76,7 @@ async fn handle(call: Call<Nothing, Query>, (engine, products): (Engine, FindPro
         None => crate::query::Suggested::default(),
         Some(typed) => engine.suggest(typed).await?,
     };
+    engine.count(&call.cx);
     let read = products.by_ids(&found.products, false).await?;
     let mut read: HashMap<_, _> = read.into_iter().map(|product| (product.id.clone(), product)).collect();
     let active = found.products.iter().filter_map(|id| read.remove(id)).filter(|product| product.status.is_active());
