@@ -13,8 +13,8 @@ use kernel::{Currency, ProductId};
 use search::port::Answer;
 use search::query::{AttributeCount, Count, Facets, PriceCount, RatingCount, Spelling};
 use search::{
-    Cached, Clause, Field, Found, Generation, Health, Position, Query, SearchEngine, SearchError, Suggested, Target, Typed,
-    Write, Written,
+    Cached, Clause, Field, Found, Generation, Health, Position, Query, SearchEngine, SearchError, Suggested, Target,
+    Typed, Write, Written,
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -192,7 +192,8 @@ async fn what_is_kept_has_the_form_that_its_key_names() {
     let shop = shop(&url, "shop", Counting::default());
     shop.search(&query("tea")).await.unwrap();
     shop.suggest(&typed("te")).await.unwrap();
-    let values: Vec<String> = kept.lock().unwrap().values().map(|value| String::from_utf8(value.clone()).unwrap()).collect();
+    let values: Vec<String> =
+        kept.lock().unwrap().values().map(|value| String::from_utf8(value.clone()).unwrap()).collect();
     // Who changes these texts changes `FORMAT` as well: functions of both kinds run while one deploys.
     assert_eq!(values, [FOUND, r#"{"completions":["2"],"products":[]}"#]);
     let keys: Vec<String> = kept.lock().unwrap().keys().cloned().collect();

@@ -257,7 +257,10 @@ mod tests {
         assert_eq!(CacheAddress::parse("redis://127.0.0.1:7000"), of("127.0.0.1", 7000, false));
         assert_eq!(CacheAddress::parse("redis://[::1]"), of("::1", PORT, false));
         assert_eq!(CacheAddress::parse("redis://[::1]:1/"), of("::1", 1, false));
-        assert_eq!(CacheAddress::parse("rediss://shop.cache.amazonaws.com/"), of("shop.cache.amazonaws.com", PORT, true));
+        assert_eq!(
+            CacheAddress::parse("rediss://shop.cache.amazonaws.com/"),
+            of("shop.cache.amazonaws.com", PORT, true)
+        );
         for bad in [
             "redis://shop.cache.amazonaws.com",
             "redis://127.0.0.1.example.com",
