@@ -12,6 +12,7 @@ mod money;
 mod physics;
 mod promotions;
 mod pump;
+mod recommendations;
 mod request;
 mod reviews;
 mod saga;
