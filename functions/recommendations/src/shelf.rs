@@ -163,8 +163,7 @@ impl Row<'_> {
     /// room for.
     pub async fn add(&mut self, candidates: Vec<ProductId>, reason: Reason, most: usize) -> Result<(), Problem> {
         let end = self.wanted.min(self.items.len().saturating_add(most));
-        let mut left: Vec<ProductId> = candidates;
-        left.retain(|id| !self.without.contains(id));
+        let mut left: Vec<ProductId> = once(candidates.into_iter().filter(|id| !self.without.contains(id)));
         left.truncate(LOOKED_AT);
         while !left.is_empty() && self.items.len() < end {
             let missing = end - self.items.len();
@@ -210,13 +209,12 @@ impl Row<'_> {
             Some(category) => table::levels(category).collect(),
             None => vec![table::ROOT],
         };
-        for level in levels {
-            if self.is_full() {
-                return Ok(());
-            }
-            let tally = self.shelf.known.sold(level, self.now()).await?;
-            self.add(tally.ranked(&self.without), Reason::BestSeller, usize::MAX).await?;
+        if self.is_full() {
+            return Ok(());
         }
+        let sold = self.shelf.known.sold(&levels, self.now()).await?;
+        let best = sold.iter().flat_map(|tally| tally.ranked(&self.without)).collect();
+        self.add(best, Reason::BestSeller, usize::MAX).await?;
         for category in [category, None].into_iter().skip(usize::from(category.is_none())) {
             if self.is_full() {
                 return Ok(());
@@ -226,6 +224,12 @@ impl Row<'_> {
         }
         Ok(())
     }
+}
+
+/// Each once, at its first place.
+pub(crate) fn once(ids: impl IntoIterator<Item = ProductId>) -> Vec<ProductId> {
+    let mut seen = BTreeSet::new();
+    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
 }
 
 fn recommendation(product: Product, reason: Reason) -> Recommendation {

@@ -116,23 +116,28 @@ impl ReadRecommendations {
         let of = |product: &ProductId| {
             BASKETS.window(now).map(|(period, weight)| (Key::Baskets(product.clone(), period), weight))
         };
-        self.tally(products.iter().flat_map(of).collect()).await
+        Ok(self.tallies(vec![products.iter().flat_map(of).collect()]).await?.pop().unwrap_or_default())
     }
 
-    /// What was sold of a level of the tree of categories.
-    pub async fn sold(&self, level: &str, now: Timestamp) -> Result<Tally, DataError> {
-        let of = |(period, weight)| (Key::Sales(level.to_owned(), period), weight);
-        self.tally(SALES.window(now).map(of).into()).await
+    /// What was sold of each of these levels of the tree of categories.
+    pub async fn sold(&self, levels: &[&str], now: Timestamp) -> Result<Vec<Tally>, DataError> {
+        let of =
+            |level: &&str| SALES.window(now).map(|(period, weight)| (Key::Sales((*level).to_owned(), period), weight));
+        self.tallies(levels.iter().map(|level| of(level).into()).collect()).await
     }
 
-    async fn tally(&self, wanted: Vec<(Key, u64)>) -> Result<Tally, DataError> {
-        let keys: Vec<Key> = wanted.iter().map(|(key, _)| key.clone()).collect();
+    /// Of each list of samples what is in it, by their weights; one read for all.
+    async fn tallies(&self, wanted: Vec<Vec<(Key, u64)>>) -> Result<Vec<Tally>, DataError> {
+        let keys: Vec<Key> = wanted.iter().flatten().map(|(key, _)| key.clone()).collect();
         let found = read(&self.table, &keys).await?;
-        let mut tally = Tally::default();
-        for (key, weight) in &wanted {
-            tally.count(&sample(key, found.get(key)), *weight);
-        }
-        Ok(tally)
+        let tally = |samples: Vec<(Key, u64)>| {
+            let mut tally = Tally::default();
+            for (key, weight) in samples {
+                tally.count(&sample(&key, found.get(&key)), weight);
+            }
+            tally
+        };
+        Ok(wanted.into_iter().map(tally).collect())
     }
 
     /// What these viewers looked at, the last first.

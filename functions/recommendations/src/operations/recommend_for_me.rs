@@ -10,7 +10,7 @@ use orders::{Order, Status};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::shelf::{DEFAULT, MOST, Reason, Recommendations, Shelf};
+use crate::shelf::{DEFAULT, MOST, Reason, Recommendations, Shelf, once};
 use crate::views::Viewer;
 
 /// So many orders of the customer are looked at, the newest first.
@@ -69,10 +69,4 @@ async fn handle(call: Call<Nothing, Query>, (orders, shelf): (ListOrders, Shelf)
     }
     row.fill(liked.first().map(|product| &product.category)).await?;
     Ok(Reply::ok(&row.filled()))
-}
-
-/// Each once, at its first place.
-fn once(ids: impl IntoIterator<Item = ProductId>) -> Vec<ProductId> {
-    let mut seen = BTreeSet::new();
-    ids.into_iter().filter(|id| seen.insert(id.clone())).collect()
 }
