@@ -73,6 +73,8 @@ pub(crate) struct Inner {
     /// The body as it came, on a route that declares no shape for it.
     pub body: Vec<u8>,
     pub fields: Option<String>,
+    /// Whether the address had parameters.
+    pub parameters: bool,
     pub notes: Mutex<Notes>,
 }
 
@@ -105,6 +107,7 @@ impl Cx {
             headers: http::HeaderMap::new(),
             body: Vec::new(),
             fields: None,
+            parameters: false,
             notes: Mutex::default(),
         })
     }
@@ -241,6 +244,11 @@ impl Cx {
     /// What `?fields=` asks for.
     pub(crate) fn fields(&self) -> Option<&str> {
         self.0.fields.as_deref()
+    }
+
+    /// Whether the address had parameters.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.0.parameters
     }
 
     pub(crate) fn inner(&self) -> &Inner {

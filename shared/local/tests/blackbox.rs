@@ -77,8 +77,14 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     // An answer of the provider that never comes is waited for: shorter here than in a shop.
     let variables = BTreeMap::from([("OXCART_PAYMENT_TIMEOUT_MS".to_owned(), "1000".to_owned())]);
-    let options =
-        Options { offload: true, base_url: url.clone(), variables, search: Search::Embedded, ..Options::memory() };
+    let options = Options {
+        offload: true,
+        base_url: url.clone(),
+        variables,
+        search: Search::Embedded,
+        cdn: Some("behind-the-cdn".into()),
+        ..Options::memory()
+    };
     let shop = Shop::open(options, registry::registry()).await.unwrap();
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &Place::Memory, None).await.unwrap();
@@ -87,7 +93,13 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
 
-    let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
+    let target = Target {
+        base_url: url,
+        admin_email: ADMIN.into(),
+        admin_password: password,
+        origin_secret: "behind-the-cdn".into(),
+        local: true,
+    };
     let report = blackbox::run(&target, None).await;
     assert!(report.success(), "{report}");
     for (units, shards) in [(5, 1), (12, 8)] {

@@ -5,7 +5,7 @@ use catalog::commands::unknown;
 use catalog::table::FindProduct;
 use kernel::problem::code;
 use kernel::{Currency, Problem, ProductId};
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -36,8 +36,8 @@ pub fn function() -> Function {
     Http::get("recommend-for-product", "/v1/products/{id}/recommendations")
         .summary("What is bought together with a product, then what is like it, then what sells best")
         .auth(Auth::Anyone)
-        // Short: what is sold out must go soon.
-        .cache(Cache::Public { max_age: 30, stale: 60 })
+        // With prices, and nothing that is sold out: a second, as searches have it.
+        .cache(Freshness::Search)
         .reply::<Recommendations>(200, "Products that can be bought, the best first")
         .problems(&[code::PRODUCT_NOT_FOUND])
         .handle(handle)

@@ -3,7 +3,7 @@
 use aws::keys::PublicKey;
 use kernel::Problem;
 use lambda::token::{key_id, modulus_and_exponent};
-use lambda::{Cache, Call, Function, Http, Reply};
+use lambda::{Call, Freshness, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ pub struct Key {
 pub fn function() -> Function {
     Http::get("get-jwks", "/.well-known/jwks.json")
         .summary("The keys that access tokens are verified with.")
-        .cache(Cache::Public { max_age: 300, stale: 3600 })
+        .cache(Freshness::Keys)
         .reply::<KeySet>(200, "The keys.")
         .handle(handle)
 }
