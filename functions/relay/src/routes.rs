@@ -22,6 +22,7 @@ use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
 use promotions::table::UseItem;
 use promotions::{UseDecision, UseKey};
+use recommendations::operations::build_recommendations::{Basket, Happened};
 use search::operations::index_products::Changed;
 use search::operations::run_reindex::Asked;
 use search::table::Reindex;
@@ -44,7 +45,7 @@ fn message<T: Serialize>(change: &Change, kind: &str, part: &str, data: T, delay
 }
 
 /// A change of an order: a timer when it comes into being, retries when its payment's outcome is not known, and when it is
-/// decided, the moves of its holds, its cart and its mail.
+/// decided, the moves of its holds, its cart, its mail and what it has for recommendations.
 #[must_use]
 pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     let Some(order) = change.after::<Order>() else { return Vec::new() };
@@ -120,6 +121,8 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
         let paid = OrderPaid { cart_id: order.cart_id.clone(), order_id: order.id.clone(), bought };
         out.push((&cart::operations::close_cart::QUEUE, message(change, &kind, "cart", paid, Duration::ZERO)));
+        let basket = message(change, &kind, "basket", Happened::Bought(basket(order)), Duration::ZERO);
+        out.push((&recommendations::operations::build_recommendations::QUEUE, basket));
         let mail = message(change, &kind, "mail", notice(NoticeKind::OrderPaid), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
@@ -132,6 +135,17 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let mail = message(change, &kind, "mail", notice(kind_of_mail), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
+}
+
+/// What recommendations are made of: which products were bought together, and nothing of who bought them.
+fn basket(order: &Order) -> Basket {
+    let mut products: Vec<ProductId> = Vec::new();
+    for line in &order.lines {
+        if !products.contains(&line.product_id) {
+            products.push(line.product_id.clone());
+        }
+    }
+    Basket { order: order.id.clone(), placed_at: order.created_at, products }
 }
 
 /// What the provider reported goes to the worker that settles.

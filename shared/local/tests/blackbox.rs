@@ -35,6 +35,8 @@ const RARE: &[(&str, &str, &str)] = &[
         "sqs:SendMessage on oxcart-local-retry-payment",
         "only when a provider neither answers nor reports in time; saga tests",
     ),
+    ("recommend-for-me", "by-rating", "only where hardly anything is sold; the tests of a shop without search"),
+    ("recommend-for-product", "by-rating", "the same"),
     ("reconcile-orders", "", "it runs every five minutes, and takes up what others gave up; the simulation"),
     ("capture-order", "oxcart-local-payments", "only where money is set aside; saga tests and the simulation"),
     ("capture-order", "dynamodb:UpdateItem on oxcart-local-orders", "the same"),

@@ -53,13 +53,14 @@ fn sending(queues: &[&QueueSpec]) -> Vec<Grant> {
 #[derive(Clone)]
 struct OrderQueues(Vec<(&'static str, Queue)>);
 
-const OF_ORDERS: [&QueueSpec; 7] = [
+const OF_ORDERS: [&QueueSpec; 8] = [
     &checkout::operations::expire_orders::QUEUE,
     &checkout::operations::retry_payment::QUEUE,
     &checkout::operations::move_money::QUEUE,
     &inventory::operations::confirm_holds::QUEUE,
     &promotions::operations::confirm_uses::QUEUE,
     &cart::operations::close_cart::QUEUE,
+    &recommendations::operations::build_recommendations::QUEUE,
     &notifications::operations::send_email::QUEUE,
 ];
 

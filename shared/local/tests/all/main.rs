@@ -13,6 +13,7 @@ mod money;
 mod physics;
 mod promotions;
 mod pump;
+mod recommendations;
 mod request;
 mod reviews;
 mod saga;

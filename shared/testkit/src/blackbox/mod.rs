@@ -21,6 +21,7 @@ mod orders;
 mod payments;
 mod policies;
 mod promotions;
+mod recommendations;
 mod refunds;
 mod reservations;
 mod reviews;
@@ -88,6 +89,7 @@ pub fn cases() -> Vec<Case> {
         refunds::cases(),
         orders::cases(),
         search::cases(),
+        recommendations::cases(),
         users::cases(),
         http_contract::cases(),
         idempotency::cases(),
