@@ -7,6 +7,8 @@
 
 mod access;
 mod account;
+mod book;
+pub mod mailed;
 pub mod operations;
 pub mod password;
 mod session;
@@ -14,7 +16,8 @@ mod staff;
 pub mod table;
 
 pub use access::{Issuer, Token, TokenMint};
-pub use account::{Account, CUSTOMER, SCOPES};
+pub use account::{Account, CUSTOMER, EmailChange, Profile, SCOPES};
+pub use book::Entry;
 pub use session::{Family, RefreshToken, Verdict};
 pub use staff::ensure_staff;
 
@@ -28,6 +31,15 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::register::function(),
         operations::issue_token::function(),
         operations::revoke_token::function(),
+        operations::start_password_reset::function(),
+        operations::confirm_password_reset::function(),
+        operations::get_me::function(),
+        operations::update_me::function(),
+        operations::confirm_email::function(),
+        operations::list_addresses::function(),
+        operations::add_address::function(),
+        operations::replace_address::function(),
+        operations::remove_address::function(),
         operations::get_jwks::function(),
         operations::get_openid_configuration::function(),
     ]

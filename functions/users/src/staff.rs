@@ -30,15 +30,8 @@ pub async fn ensure_staff(
     if let Some(known) = find.by_email(email).await? {
         return settle(&change, known, password, hash, &scopes).await;
     }
-    let account = Account {
-        id: UserId::new(platform.random()),
-        email: email.clone(),
-        name: "Staff".into(),
-        password: hash()?,
-        scopes,
-        version: 1,
-        created_at: platform.clock().now(),
-    };
+    let (id, now) = (UserId::new(platform.random()), platform.clock().now());
+    let account = Account::new(id, email.clone(), "Staff".into(), hash()?, scopes, now);
     match create.create(&account).await? {
         Created::Yes => Ok(account.id),
         // Another process made it between the look and the write.

@@ -19,7 +19,7 @@ pub mod time;
 
 pub use decimal::Decimal;
 pub use id::{
-    CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, RefundId, ReservationId, ReviewId,
+    AddressId, CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, RefundId, ReservationId, ReviewId,
     TransferId, UserId,
 };
 pub use money::{Currency, Money};

@@ -35,6 +35,8 @@ pub struct Caller {
     pub id: UserId,
     /// What the token allows.
     pub scopes: Vec<String>,
+    /// Which sign-in the token comes from, when it says.
+    pub session: Option<String>,
 }
 
 impl Caller {

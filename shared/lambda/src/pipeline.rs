@@ -310,11 +310,12 @@ fn take<T>(keep: &mut impl FnMut(Result<(), Problem>), result: Result<Option<T>,
 struct Claimed {
     subject: String,
     scopes: Vec<String>,
+    session: Option<String>,
 }
 
 impl Claimed {
     fn caller(self) -> Option<Caller> {
-        Some(Caller { id: UserId::parse(&self.subject)?, scopes: self.scopes })
+        Some(Caller { id: UserId::parse(&self.subject)?, scopes: self.scopes, session: self.session })
     }
 }
 
@@ -323,5 +324,5 @@ fn gateway_claims(request: &lambda_http::Request) -> Option<Claimed> {
     let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
     let scope = jwt.claims.get("scope").cloned().unwrap_or_default();
     let scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
-    Some(Claimed { subject: jwt.claims.get("sub")?.clone(), scopes })
+    Some(Claimed { subject: jwt.claims.get("sub")?.clone(), scopes, session: jwt.claims.get("sid").cloned() })
 }

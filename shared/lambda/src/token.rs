@@ -34,6 +34,9 @@ pub struct Claims {
     pub scope: String,
     /// Its own id.
     pub jti: String,
+    /// Which sign-in it comes from: tells one from another, and is no use to anybody. Empty when the token does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sid: String,
 }
 
 impl Claims {
@@ -41,7 +44,8 @@ impl Claims {
     #[must_use]
     pub fn caller(&self) -> Option<Caller> {
         let scopes = self.scope.split_ascii_whitespace().map(str::to_owned).collect();
-        Some(Caller { id: UserId::parse(&self.sub)?, scopes })
+        let session = Some(self.sid.clone()).filter(|sid| !sid.is_empty());
+        Some(Caller { id: UserId::parse(&self.sub)?, scopes, session })
     }
 }
 
@@ -201,6 +205,7 @@ mod tests {
             exp: 1_795_000_900,
             scope: "customer admin".into(),
             jti: "j1".into(),
+            sid: "s1".into(),
         }
     }
 

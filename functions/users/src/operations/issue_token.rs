@@ -66,8 +66,9 @@ async fn by_password(cx: &Cx, email: &Email, password: &str, with: &Capabilities
     };
     let now = cx.now();
     let refresh = RefreshToken::first(cx.random(), cx.random());
-    let family = Family::begin(&refresh, &account.id, now);
-    let (access, ()) = try_join(mint.access_token(&account, cx.random(), now), begin.begin(&refresh, &family)).await?;
+    let family = Family::begin(&refresh, &account, now);
+    let access = mint.access_token(&account, &refresh, cx.random(), now);
+    let (access, ()) = try_join(access, begin.begin(&refresh, &family)).await?;
     Ok(Token::new(access, &refresh))
 }
 
@@ -78,7 +79,10 @@ async fn by_refresh_token(cx: &Cx, text: &str, with: &Capabilities) -> Result<To
     let family = rotate.load(&presented).await?;
     let family = current(cx, revoke, &presented, family).await?;
     let Some(account) = accounts.by_id(&family.user).await? else { return Err(over()) };
-    let access = mint.access_token(&account, cx.random(), now).await?;
+    if !account.admits(&family, &presented.session()) {
+        return Err(over());
+    }
+    let access = mint.access_token(&account, &presented, cx.random(), now).await?;
     // The token is spent last: whatever failed before, it still works.
     let next = presented.next(cx.random());
     match rotate.rotate(&presented, &next, now).await? {

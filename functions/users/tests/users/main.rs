@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
 mod accounts;
+mod profile;
+mod resets;
 mod sessions;
 mod support;
