@@ -13,8 +13,11 @@ use crate::session::Family;
 /// The scope that every account has.
 pub const CUSTOMER: &str = "customer";
 
+/// The scope of administrators: who has it gives others theirs.
+pub const ADMIN: &str = "admin";
+
 /// Every scope there is.
-pub const SCOPES: &[&str] = &[CUSTOMER, "staff:catalog", "staff:inventory", "staff:orders", "channel", "admin"];
+pub const SCOPES: &[&str] = &[CUSTOMER, "staff:catalog", "staff:inventory", "staff:orders", "channel", ADMIN];
 
 /// A customer's or a staff member's account, as it is stored. It has no `Debug`: the hash stays out of logs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,12 @@ impl Account {
     #[must_use]
     pub fn admits(&self, family: &Family, session: &str) -> bool {
         family.epoch >= self.epoch || self.spared.as_deref() == Some(session)
+    }
+
+    /// Whether it is an administrator's.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == ADMIN)
     }
 
     /// The address that waits to be confirmed.

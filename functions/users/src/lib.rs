@@ -16,7 +16,7 @@ mod staff;
 pub mod table;
 
 pub use access::{Issuer, Token, TokenMint};
-pub use account::{Account, CUSTOMER, EmailChange, Profile, SCOPES};
+pub use account::{ADMIN, Account, CUSTOMER, EmailChange, Profile, SCOPES};
 pub use book::Entry;
 pub use session::{Family, RefreshToken, Verdict};
 pub use staff::ensure_staff;
@@ -40,6 +40,7 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::add_address::function(),
         operations::replace_address::function(),
         operations::remove_address::function(),
+        operations::set_roles::function(),
         operations::get_jwks::function(),
         operations::get_openid_configuration::function(),
     ]

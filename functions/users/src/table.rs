@@ -4,23 +4,25 @@
 //! |---|---|---|
 //! | user id | `account` | an [`Account`] |
 //! | user id | `addresses` | its address book: one attribute an address |
+//! | `admins` | `roster` | who is an administrator: a set of account ids |
 //! | `email#<address>` | `email` | whose address it is: one account an address |
 //! | `family#<id>` | `family` | a [`Family`] of refresh tokens; dropped by TTL |
 //!
-//! Making an account and moving it to another address span items (account and e-mail locks), so they are transactions;
-//! everything else is one conditional write on one item. Mail follows from the stream: an account that got a ticket is sent
+//! Making an account, moving it to another address and giving it roles span items (account and e-mail locks, account and
+//! roster), so they are transactions; everything else is one conditional write on one item. Mail follows from the stream: an account that got a ticket is sent
 //! a token ([`crate::mailed`]).
 
-use aws::table::{Written, attribute, cancelled, from_item, n, s, to_item, written};
+use aws::table::{Written, attribute, cancelled, from_item, n, s, to_item, was_cancelled, written};
 use aws::{DataError, Item, Table, TableSpec, capability};
 use aws_sdk_dynamodb::types::{
-    Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+    Update,
 };
-use kernel::limits::ADDRESSES;
+use kernel::limits::{ADDRESSES, ADMINS};
 use kernel::{AddressId, Email, Timestamp, UserId};
 use serde::Deserialize;
 
-use crate::account::{Account, EmailChange};
+use crate::account::{ADMIN, Account, EmailChange};
 use crate::book::{Entry, StoredEntry};
 use crate::mailed::Ticket;
 use crate::session::{Family, RefreshToken, expiry};
@@ -98,6 +100,11 @@ capability!(
 capability!(
     /// Ends families.
     RevokeFamily on USERS: ["dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Gives accounts roles, and keeps the roster of administrators with it.
+    GiveRoles on USERS: ["dynamodb:UpdateItem"]
 );
 
 /// What became of making an account.
@@ -203,7 +210,8 @@ impl ChangeAccount {
 impl ChangeProfile {
     /// Makes `before` into `after`, in what its owner may change; `false` when it was changed since it was read.
     pub async fn replace(&self, before: &Account, after: &Account) -> Result<bool, DataError> {
-        let mut update = "SET #name = :name, #password = :password, #epoch = :epoch, #version = :version, #at = :at".to_owned();
+        let mut update =
+            "SET #name = :name, #password = :password, #epoch = :epoch, #version = :version, #at = :at".to_owned();
         let mut request = self.table.client().update_item().table_name(self.table.name());
         let mut gone = Vec::new();
         match &after.spared {
@@ -425,7 +433,7 @@ impl ReadBook {
     }
 }
 
-fn entry(id: AddressId, value: aws_sdk_dynamodb::types::AttributeValue) -> Result<Entry, DataError> {
+fn entry(id: AddressId, value: AttributeValue) -> Result<Entry, DataError> {
     let stored: StoredEntry = from_item(Item::from([("entry".to_owned(), value)])).map(|Kept { entry }| entry)?;
     Ok(stored.under(id))
 }
@@ -441,9 +449,7 @@ impl ChangeBook {
         let request = self
             .begin(user, &entry.id)
             .update_expression("SET #entry = :entry, #count = if_not_exists(#count, :zero) + :one")
-            .condition_expression(
-                "attribute_not_exists(#entry) AND (attribute_not_exists(#count) OR #count < :most)",
-            )
+            .condition_expression("attribute_not_exists(#entry) AND (attribute_not_exists(#count) OR #count < :most)")
             .expression_attribute_names("#count", "count")
             .expression_attribute_values(":entry", attribute(&StoredEntry::from(entry.clone()))?)
             .expression_attribute_values(":zero", n(0))
@@ -498,6 +504,127 @@ impl ChangeBook {
             .set_key(Some(self.table.key2(user.as_str(), ADDRESS_BOOK)))
             .expression_attribute_names("#entry", id.as_str())
     }
+}
+
+/// What became of giving an account roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It has them.
+    Yes,
+    /// The account was changed since it was read, or somebody gives roles at the same moment.
+    Changed,
+    /// Who gives them is no administrator (any more).
+    NoAdmin,
+    /// Nobody would be an administrator any more.
+    LastAdmin,
+    /// The roster is full.
+    TooMany,
+}
+
+impl GiveRoles {
+    /// Gives an account these scopes: account and roster, both or neither. The roster decides who is an administrator at
+    /// that moment, so of two who take the role from each other one is late, and the last one keeps it. Scopes that are
+    /// taken away end the account's sign-ins.
+    pub async fn give(
+        &self,
+        account: &Account,
+        scopes: &[String],
+        actor: &UserId,
+        now: Timestamp,
+    ) -> Result<Given, DataError> {
+        let becomes = scopes.iter().any(|scope| scope == ADMIN);
+        let actions = vec![
+            TransactWriteItem::builder().update(self.scopes(account, scopes, now)?).build(),
+            TransactWriteItem::builder().update(self.roster(account, becomes, actor, now)?).build(),
+        ];
+        let sent = self.table.client().transact_write_items().set_transact_items(Some(actions)).send().await;
+        let Err(error) = sent else { return Ok(Given::Yes) };
+        match cancelled(&error).as_deref() {
+            Some([_, Some(roster)]) => {
+                let members = roster.as_ref().and_then(|item| item.get("members")).and_then(|set| set.as_ss().ok());
+                let members = members.map(Vec::as_slice).unwrap_or_default();
+                Ok(match members.iter().any(|member| member == actor.as_str()) {
+                    false => Given::NoAdmin,
+                    true if becomes => Given::TooMany,
+                    true => Given::LastAdmin,
+                })
+            }
+            Some([Some(_), _]) => Ok(Given::Changed),
+            _ if was_cancelled(&error) => Ok(Given::Changed),
+            _ => Err(error.into()),
+        }
+    }
+
+    fn scopes(&self, account: &Account, scopes: &[String], now: Timestamp) -> Result<Update, DataError> {
+        let taken = account.scopes.iter().any(|scope| !scopes.contains(scope));
+        let mut update = "SET #scopes = :scopes, #version = #version + :one, #at = :now".to_owned();
+        let mut builder = Update::builder();
+        if taken {
+            update.push_str(", #epoch = if_not_exists(#epoch, :zero) + :one REMOVE #spared");
+            builder = builder
+                .expression_attribute_names("#epoch", "epoch")
+                .expression_attribute_names("#spared", "spared")
+                .expression_attribute_values(":zero", n(0));
+        }
+        builder
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key2(account.id.as_str(), ACCOUNT)))
+            .update_expression(update)
+            .condition_expression("#version = :read")
+            .expression_attribute_names("#scopes", "scopes")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#at", "updated_at")
+            .expression_attribute_values(":scopes", attribute(&scopes)?)
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":now", attribute(&now)?)
+            .expression_attribute_values(":read", attribute(&account.version)?)
+            .build()
+            .map_err(|error| DataError::Invalid(error.to_string()))
+    }
+
+    fn roster(&self, account: &Account, becomes: bool, actor: &UserId, now: Timestamp) -> Result<Update, DataError> {
+        let (update, condition) = if becomes {
+            ("SET #at = :now ADD #members :them", "contains(#members, :them_id) OR size(#members) < :bound")
+        } else {
+            ("SET #at = :now DELETE #members :them", "NOT contains(#members, :them_id) OR size(#members) > :bound")
+        };
+        let bound = if becomes { i64::try_from(ADMINS).unwrap_or(i64::MAX) } else { 1 };
+        Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(roster_key(&self.table)))
+            .update_expression(update)
+            .condition_expression(format!("contains(#members, :actor) AND ({condition})"))
+            .expression_attribute_names("#members", "members")
+            .expression_attribute_names("#at", "updated_at")
+            .expression_attribute_values(":now", attribute(&now)?)
+            .expression_attribute_values(":them", AttributeValue::Ss(vec![account.id.to_string()]))
+            .expression_attribute_values(":them_id", s(account.id.as_str()))
+            .expression_attribute_values(":actor", s(actor.as_str()))
+            .expression_attribute_values(":bound", n(bound))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .map_err(|error| DataError::Invalid(error.to_string()))
+    }
+}
+
+impl ChangeAccount {
+    /// Puts an account on the roster of administrators, or takes it off, whoever is left: the command line's and the local
+    /// shop's way to a first one. The roster must never name somebody whose account is none: it is written after the
+    /// account when somebody is appointed, and before it when somebody is not.
+    pub async fn enlist(&self, id: &UserId, admin: bool) -> Result<(), DataError> {
+        let update = self.table.client().update_item().table_name(self.table.name());
+        let update = update
+            .set_key(Some(roster_key(&self.table)))
+            .update_expression(if admin { "ADD #members :them" } else { "DELETE #members :them" })
+            .expression_attribute_names("#members", "members")
+            .expression_attribute_values(":them", AttributeValue::Ss(vec![id.to_string()]));
+        update.send().await?;
+        Ok(())
+    }
+}
+
+fn roster_key(table: &Table) -> Item {
+    table.key2("admins", "roster")
 }
 
 impl BeginFamily {

@@ -104,6 +104,10 @@ pub mod code {
         USER_NOT_FOUND = "user-not-found" 404 Caller false "There is no such account";
         /// Nobody would be an administrator any more.
         LAST_ADMIN = "last-admin" 409 Caller false "Nobody would be an administrator any more";
+        /// There are as many administrators as there may be.
+        TOO_MANY_ADMINS = "too-many-admins" 409 Caller false "There are as many administrators as there may be";
+        /// The order's payment is not decided yet.
+        ORDER_PENDING = "order-pending" 409 Caller true "The order is not decided yet";
         /// Line and cart are of different currencies.
         CURRENCY_MISMATCH = "currency-mismatch" 409 Caller false "The currencies differ";
         /// The cart holds as many lines as it may.

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
 use crate::id::{
-    AddressId, CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, ReservationId, ReviewId, TransferId,
-    UserId,
+    AddressId, CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, ReservationId, ReviewId,
+    TransferId, UserId,
 };
 use crate::money::Currency;
 use crate::problem::{FieldError, Place};

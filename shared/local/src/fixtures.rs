@@ -269,6 +269,7 @@ async fn accounts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
         let reset = asked.then(|| ticket("golden-reset"));
         create.create(&Account { reset, email_change: asked.then_some(change), ..account }).await?;
     }
+    capability::<users::table::ChangeAccount>(platform)?.enlist(&known("usr_GoldenStaff")?, true).await?;
     let home: Address = known(json!({
         "name": "Ada Lovelace", "line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE",
     }))?;
@@ -287,10 +288,12 @@ fn customer() -> Result<UserId, Problem> {
     known("usr_GoldenCustomer")
 }
 
-/// One cart to shop with, and one that the paid order claims.
+/// One cart to shop with, one of a guest who signs in, and one that the paid order claims.
 async fn carts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let create: cart::table::CreateCart = capability(platform)?;
-    for (id, order) in [("crt_GoldenCart", None), ("crt_GoldenClaimedCart", Some("ord_GoldenPaid1"))] {
+    for (id, order) in
+        [("crt_GoldenCart", None), ("crt_GoldenGuestCart", None), ("crt_GoldenClaimedCart", Some("ord_GoldenPaid1"))]
+    {
         let mut cart = Cart::new(known(id)?, Currency::EUR, now);
         let line = Line {
             product_id: known("prd_GoldenTea")?,
@@ -325,6 +328,11 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
         let order = order(id, status, payment, created, expires)?;
         open.open(&order).await?;
+        if order.id.as_str() == "ord_GoldenPaid1" {
+            // One that somebody bought as a guest, of which nothing is left to do.
+            let (id, holds, uses) = (known("ord_GoldenGuest")?, Vec::new(), Vec::new());
+            open.open(&Order { id, customer: None, holds, uses, ..order.clone() }).await?;
+        }
         if status == Status::Paid {
             let bank = Builtin::connect(platform).map_err(Problem::internal)?;
             let paid = bank.charge(&intent_of(&order), "pm_card_visa").await;

@@ -5,7 +5,8 @@ use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
 use crate::routes::{
-    Outgoing, account_changed, order_changed, payment_reported, product_changed, promotion_changed, search_changed, stock_changed,
+    Outgoing, account_changed, order_changed, payment_reported, product_changed, promotion_changed, search_changed,
+    stock_changed,
 };
 
 /// The relays, one per table.

@@ -37,8 +37,7 @@ async fn handle(
     call: Call<Nothing, Nothing, EmailConfirmation>,
     (secret, accounts, emails): (SigningSecret, FindAccount, ConfirmEmail),
 ) -> Result<Reply, Problem> {
-    let (user, nonce) =
-        Purpose::EmailChange.open(secret.key().await?, call.body.token.trim()).ok_or_else(bad_token)?;
+    let (user, nonce) = Purpose::EmailChange.open(secret.key().await?, call.body.token.trim()).ok_or_else(bad_token)?;
     let account = accounts.by_id(&user).await?.ok_or_else(bad_token)?;
     if account.confirmed_by.as_ref() == Some(&nonce) {
         return Ok(Reply::empty());

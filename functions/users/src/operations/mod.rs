@@ -12,6 +12,7 @@ pub mod register;
 pub mod remove_address;
 pub mod replace_address;
 pub mod revoke_token;
+pub mod set_roles;
 pub mod start_password_reset;
 pub mod update_me;
 

@@ -6,5 +6,6 @@
 mod accounts;
 mod profile;
 mod resets;
+mod roles;
 mod sessions;
 mod support;

@@ -18,6 +18,7 @@ mod inventory;
 mod ledger;
 mod orders;
 mod payments;
+mod people;
 mod policies;
 mod promotions;
 mod refunds;
@@ -87,6 +88,7 @@ pub fn cases() -> Vec<Case> {
         orders::cases(),
         search::cases(),
         users::cases(),
+        people::cases(),
         http_contract::cases(),
         idempotency::cases(),
         warehouses::cases(),
