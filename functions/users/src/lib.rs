@@ -1,6 +1,6 @@
 //! Accounts, passwords and tokens: who somebody is and what they may do.
 //!
-//! It owns the table `users` (accounts, their e-mail locks, refresh-token families) and is the only service that asks
+//! It owns the tables `users` (accounts, their e-mail locks, refresh-token families) and `sign-in-attempts`, and is the only service that asks
 //! KMS to sign. Access tokens are RS256 JWTs that live 15 minutes and are verified elsewhere, without this service;
 //! refresh tokens rotate on every use, and one that is used twice ends its family.
 //! It must never store or log a password or a token in the clear, or answer faster when an account does not exist.
@@ -8,6 +8,7 @@
 mod access;
 mod account;
 mod book;
+pub mod guard;
 pub mod mailed;
 pub mod operations;
 pub mod password;
@@ -22,7 +23,7 @@ pub use session::{Family, RefreshToken, Verdict};
 pub use staff::ensure_staff;
 
 /// The tables of this service.
-pub const TABLES: &[aws::TableSpec] = &[table::USERS];
+pub const TABLES: &[aws::TableSpec] = &[table::USERS, guard::TABLE];
 
 /// The functions of this service.
 #[must_use]

@@ -196,6 +196,8 @@ pub mod code {
         TOO_MANY_REQUESTS = "too-many-requests" 429 Caller true "Too many requests";
         /// Too many payments were refused from this cart, person, address or payment method.
         TOO_MANY_ATTEMPTS = "too-many-attempts" 429 Caller true "Too many payments were refused";
+        /// Too many sign-ins failed with this address or from this network.
+        TOO_MANY_SIGN_INS = "too-many-sign-ins" 429 Caller true "Too many sign-ins failed";
         /// A bug of ours.
         INTERNAL = "internal" 500 Ours false "Something went wrong on our side";
         /// The database throttled or failed for a moment.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::account::{Account, EmailChange, Profile, tidy_name};
+use crate::guard::SignInGuard;
 use crate::mailed::Ticket;
 use crate::operations::{gone, in_version};
 use crate::password;
@@ -50,20 +51,20 @@ pub fn function() -> Function {
         // Not kept: a quick digest of the request would be one of the password.
         .idempotency(Idempotency::Inherent)
         .reply::<Profile>(200, "The account as it stands now")
-        .problems(&[code::EMAIL_TAKEN, code::VERSION_MISMATCH, code::TOO_MANY_REQUESTS])
+        .problems(&[code::EMAIL_TAKEN, code::VERSION_MISMATCH, code::TOO_MANY_REQUESTS, code::TOO_MANY_SIGN_INS])
         .handle(handle)
 }
 
 async fn handle(
     call: Call<Nothing, Nothing, ProfilePatch>,
-    (accounts, profiles): (FindAccount, ChangeProfile),
+    (accounts, profiles, guard): (FindAccount, ChangeProfile, SignInGuard),
 ) -> Result<Reply, Problem> {
     let Call { body, cx, .. } = call;
     let id = &cx.signed_in()?.id;
     for _ in 0..TRIES {
         let before = accounts.by_id(id).await?.ok_or_else(gone)?;
         in_version(&cx, &before)?;
-        prove(&body, &before)?;
+        prove(&body, &before, &guard, &cx).await?;
         if let Some(email) = body.email.as_ref().filter(|email| **email != before.email)
             && accounts.is_taken(email).await?
         {
@@ -79,18 +80,21 @@ async fn handle(
 }
 
 /// Sees that whoever changes address or password knows the present password.
-fn prove(patch: &ProfilePatch, account: &Account) -> Result<(), Problem> {
+async fn prove(patch: &ProfilePatch, account: &Account, guard: &SignInGuard, cx: &Cx) -> Result<(), Problem> {
     if patch.email.is_none() && patch.password.is_none() {
         return Ok(());
     }
     let Some(current) = &patch.current_password else {
         return Err(Problem::field("/current_password", "is needed to change the e-mail address or the password"));
     };
+    // A stolen access token must not be a way to guess the password.
+    let seen = guard.look(&account.email, cx).await;
+    seen.allow(cx)?;
     if password::verify(current, Some(&account.password)) {
-        Ok(())
-    } else {
-        Err(Problem::field("/current_password", "is not the present password"))
+        return Ok(());
     }
+    guard.failed(&seen, cx).await;
+    Err(Problem::field("/current_password", "is not the present password"))
 }
 
 /// The account after the change; the same one when there is nothing to change.

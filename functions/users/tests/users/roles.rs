@@ -43,13 +43,8 @@ async fn roles_are_given_and_taken_and_tokens_carry_them() {
     for unknown in ["usr_0000000000000000", "rubbish"] {
         assert_eq!(give(&users, &admin, unknown, json!([])).await.problem(), (404, "user-not-found"));
     }
-    let stale = users.send(
-        "set-roles",
-        json!({ "if-match": "\"v1\"" }),
-        Some(json!({ "roles": [] })),
-        Some(&admin),
-        &[("id", id.as_str())],
-    );
+    let (at, none) = ([("id", id.as_str())], Some(json!({ "roles": [] })));
+    let stale = users.send("set-roles", json!({ "if-match": "\"v1\"" }), none, Some(&admin), &at);
     assert_eq!(stale.await.problem(), (412, "version-mismatch"));
     let ada = users.sign_in("ada@example.com", PASSWORD).await.text("/access_token").to_owned();
     assert_eq!(give(&users, &ada, &id, json!(["admin"])).await.problem(), (403, "forbidden"));

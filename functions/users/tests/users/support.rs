@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws::{Capability as _, Clock as _, Platform, Resource, SigningSecret};
+use aws::{Capability as _, Clock as _, Limit, Platform, Resource, SignInLimits, SigningSecret};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::{BoxFuture, Call, ConnectorFailure, Guard, Layer, Next, Reply};
@@ -57,22 +57,28 @@ pub struct Users {
     pub data: Data,
     pub platform: Platform,
     pub faults: Arc<Faults>,
+    /// Where calls come from.
+    pub address: Mutex<&'static str>,
     functions: HashMap<&'static str, (Function, Running, Arc<Guard>)>,
 }
 
 /// `None` when the tests run against DynamoDB Local: there is no KMS beside it.
 pub async fn users() -> Option<Users> {
-    let data = data::open(&[&users::table::USERS, &lambda::ANSWERS]).await;
+    let data = data::open(&[&users::table::USERS, &users::guard::TABLE, &lambda::ANSWERS]).await;
     let engine = data.engine.clone()?;
     let faults = Arc::new(Faults::default());
     let mut functions = HashMap::new();
+    let mut config = data.platform.config().clone();
+    let limit = |most| Limit { most, window: Duration::from_secs(900) };
+    config.sign_ins = SignInLimits { here: limit(HERE), account: limit(ACCOUNT), network: limit(NETWORK) };
     for function in users::functions() {
         let guard = Arc::new(Guard::new(grants(&function, &data.platform.config().prefix)));
         let layers: Vec<Arc<dyn Layer>> = vec![guard.clone(), faults.clone()];
-        let running = function.start(&data.platform.with_http(engine.http_client(layers))).unwrap();
+        let own = Platform::over(config.clone(), engine.http_client(layers)).with_clock(data.clock.clone());
+        let running = function.start(&own).unwrap();
         functions.insert(function.name, (function, running, guard));
     }
-    Some(Users { platform: data.platform.clone(), data, faults, functions })
+    Some(Users { platform: data.platform.clone(), data, faults, address: Mutex::new("192.0.2.1"), functions })
 }
 
 fn grants(function: &Function, prefix: &str) -> Vec<engine::Grant> {
@@ -147,7 +153,7 @@ impl Users {
                     "method": route.method.as_str(),
                     "path": route.path,
                     "protocol": "HTTP/1.1",
-                    "sourceIp": "192.0.2.1",
+                    "sourceIp": *self.address.lock().unwrap(),
                     "userAgent": "test",
                 },
                 "requestId": "request-1",
@@ -237,5 +243,10 @@ impl Users {
         self.functions.iter().flat_map(of).collect()
     }
 }
+
+/// How many sign-ins may fail here: hashing takes its time.
+pub const HERE: u32 = 3;
+pub const ACCOUNT: u32 = 9;
+pub const NETWORK: u32 = 8;
 
 pub const PASSWORD: &str = "plum-tractor-9";

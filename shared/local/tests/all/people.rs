@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use aws::LogSink;
 use aws::table::from_item;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use cart::Cart;
 use http::{Method, Request};
 use kernel::UserId;
 use lambda::token::Claims;
-use local::{Options, Shop, registry};
+use local::{Options, Search, Shop, registry};
 use serde_json::{Value, json};
 
 use crate::saga::World;
@@ -205,4 +207,72 @@ async fn an_order_whose_payment_is_under_way_is_not_claimed_yet() {
         let body = json!({ "order_id": placed["id"], "token": token });
         assert_eq!(call(&world, &customer, Method::POST, "/v1/me/orders", &body).await.0, 404);
     }
+}
+
+/// What the header of a token says of its key.
+fn key_of(token: &str) -> Value {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["kid"].clone()
+}
+
+#[tokio::test]
+async fn the_key_of_tokens_is_rolled_and_nobody_is_signed_out() {
+    let folder = std::env::temp_dir().join(format!("oxcart-roll-{}", std::process::id()));
+    let keys = folder.join("keys");
+    std::fs::create_dir_all(&keys).unwrap();
+    let name = |part: &str| keys.join(format!("oxcart-local-{part}.pem"));
+    // Making keys takes a debug build seconds; these were made for tests, and open nothing.
+    let made = concat!(env!("CARGO_MANIFEST_DIR"), "/../lambda/testdata");
+    std::fs::copy(format!("{made}/token-key.pem"), name("tokens")).unwrap();
+    std::fs::copy(format!("{made}/other-key.pem"), name("tokens-spare")).unwrap();
+    let open = async |spare: bool| {
+        let variables = spare.then(|| ("OXCART_TOKENS_SPARE".to_owned(), "alias/oxcart-local-tokens-spare".to_owned()));
+        let options = Options {
+            offload: false,
+            search: Search::Off,
+            variables: variables.into_iter().collect(),
+            ..Options::folder(&folder)
+        };
+        Shop::open(options, registry::registry()).await.unwrap()
+    };
+    let sign_in = json!({ "grant_type": "password", "email": "ada@example.com", "password": "plum-tractor-9" });
+    let published = async |shop: &Shop| {
+        let (_, keys) = send(shop, Method::GET, "/.well-known/jwks.json", "", &Value::Null).await;
+        keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect::<Vec<_>>()
+    };
+    let reads = async |shop: &Shop, token: &str| {
+        // One route that the gateway verifies, and one that its function verifies.
+        let gateway = send(shop, Method::GET, "/v1/orders", token, &Value::Null).await.0;
+        (gateway, send(shop, Method::GET, "/v1/orders/ord_00000000000", token, &Value::Null).await.0)
+    };
+
+    let shop = open(true).await;
+    let account = json!({ "email": "ada@example.com", "password": "plum-tractor-9", "name": "Ada" });
+    assert_eq!(send(&shop, Method::POST, "/v1/auth/register", "", &account).await.0, 201);
+    let signed = send(&shop, Method::POST, "/v1/auth/token", "", &sign_in).await.1;
+    let old = signed["access_token"].as_str().unwrap().to_owned();
+    let before = published(&shop).await;
+    assert_eq!((before.len(), &before[0]), (2, &key_of(&old)), "the next key is published before it signs");
+    drop(shop);
+
+    // The two change places.
+    std::fs::rename(name("tokens"), name("x")).unwrap();
+    std::fs::rename(name("tokens-spare"), name("tokens")).unwrap();
+    std::fs::rename(name("x"), name("tokens-spare")).unwrap();
+    let shop = open(true).await;
+    assert_eq!(published(&shop).await, [before[1].clone(), before[0].clone()]);
+    assert_eq!(reads(&shop, &old).await, (200, 404), "an old token is good until it runs out");
+    let refresh = json!({ "grant_type": "refresh_token", "refresh_token": signed["refresh_token"] });
+    let (status, renewed) = send(&shop, Method::POST, "/v1/auth/token", "", &refresh).await;
+    assert_eq!(status, 200);
+    let new = renewed["access_token"].as_str().unwrap();
+    assert_eq!((key_of(new), reads(&shop, new).await), (before[1].clone(), (200, 404)));
+    drop(shop);
+
+    // Once no token of the old one is left, it may go.
+    let shop = open(false).await;
+    assert_eq!(published(&shop).await, [before[1].clone()]);
+    assert_eq!((reads(&shop, new).await, reads(&shop, &old).await), ((200, 404), (401, 401)));
+    drop(shop);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

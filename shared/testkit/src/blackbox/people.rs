@@ -19,6 +19,7 @@ pub fn cases() -> Vec<Case> {
         case("people.another e-mail address counts once it is confirmed", new_email),
         case("people.tokens that no mail carried are refused", bad_tokens),
         case("people.an address book is its owner's alone", addresses),
+        case("people.who guesses a password is stopped for a while", guesses),
         case("people.roles open what they are for and nothing else", roles),
         case("people.roles that cannot be given are refused", bad_roles),
         case("people.a guest's cart comes along once", merge),
@@ -194,6 +195,20 @@ async fn addresses(shop: Shop) -> Outcome {
     let listed = shop.client().get("/v1/me/addresses").bearer(&ada.access).send().await?.expect(200)?;
     same("addresses", listed.list("/items")?.len(), 0)?;
     Ok(())
+}
+
+async fn guesses(shop: Shop) -> Outcome {
+    // Nobody has this address, and nobody could tell.
+    let email = shop.email();
+    for _ in 0..30 {
+        let answer = shop.sign_in(&email, &shop.unique("Wrong")).await?.expect_any(&[401, 429])?;
+        if answer.status == 429 {
+            let answer = problem(answer, 429, "too-many-sign-ins")?;
+            ensure!(answer.retry_after().is_some(), "{}", answer.wrong("no Retry-After"));
+            return Ok(());
+        }
+    }
+    Err(Stop::Failed("thirty wrong passwords were heard".into()))
 }
 
 async fn give(shop: &Shop, id: &str, roles: Value) -> Outcome<Answer> {
