@@ -43,12 +43,13 @@ costs: ## what each flow costs at the database: writes docs/cost.md
 import: ## products into a shop over its API: FILE=… (MAP=…, URL=…, default the one that make run serves)
 	@test -n "$(FILE)" || { echo "which file? make import FILE=products.csv (Shopify's CSV or JSON lines, plain or gzip)"; exit 2; }
 	@$(OXCART) import --file "$(FILE)" $(if $(MAP),--map "$(MAP)") $(if $(URL),--url "$(URL)") $(ARGS)
+
 relevance: ## nDCG@10 of the embedded search (or of OPENSEARCH_URL) beside BM25 on the name: CATALOG=… JUDGMENTS=… [MAP=docs/examples/icecat.toml]
 	@test -n "$(CATALOG)" -a -n "$(JUDGMENTS)" || { echo "make relevance CATALOG=products.jsonl.gz JUDGMENTS=judgments.csv [MAP=map.toml]"; exit 2; }
-	@$(CARGO) run --quiet --locked --release -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
+	@$(CARGO) run --quiet --locked --profile $(PROFILE) $(TARGET) -p embedded-search --example relevance -- "$(CATALOG)" "$(JUDGMENTS)" "$(or $(MAP),docs/examples/icecat.toml)"
 
 bench-search: ## how quick the embedded search is: PRODUCTS=100000 made-up products, ten kinds of queries
-	@PRODUCTS=$(PRODUCTS) $(CARGO) run --quiet --locked --release -p embedded-search --example bench
+	@PRODUCTS=$(PRODUCTS) $(CARGO) run --quiet --locked --profile $(PROFILE) $(TARGET) -p embedded-search --example bench
 
 smoke: ## the black-box suite against a running shop: URL=https://…
 	@test -n "$(URL)" || { echo "which shop? make smoke URL=http://127.0.0.1:8080 (admin: OXCART_ADMIN_EMAIL, OXCART_ADMIN_PASSWORD)"; exit 2; }

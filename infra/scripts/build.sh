@@ -35,6 +35,9 @@ print("\n".join(sorted({f["binary"] for f in json.load(open(sys.argv[1]))["funct
 
 options=(--release --output-format zip --compiler "$compiler")
 [[ $arch == arm64 ]] && options+=(--arm64)
+# cargo-lambda would add `-C target-cpu=haswell`: then nothing that `make run` or `make demo` built could be used. What gains by
+# it (argon2, ring) looks at the processor by itself; on Graviton the flag stays, for its atomics.
+[[ $arch == x86_64 ]] && options+=(--disable-optimizations)
 [[ -n ${OXCART_JOBS:-} ]] && options+=(--jobs "$OXCART_JOBS")
 for binary in "${binaries[@]}"; do
   options+=(--bin "$binary")

@@ -11,6 +11,7 @@ pub mod indexer;
 pub mod lexicons;
 pub mod opensearch;
 pub mod operations;
+pub mod place;
 pub mod port;
 pub mod query;
 pub mod relevance;
@@ -24,6 +25,7 @@ pub use clause::{Clause, Field};
 pub use document::Document;
 pub use entry::{Entry, Signals};
 pub use opensearch::OpenSearch;
+pub use place::Place;
 pub use port::{Generation, Health, SearchEngine, SearchError, Target, Write, Written};
 pub use query::{Filters, Found, Position, Query, Sort, Suggested, Typed};
 

@@ -46,8 +46,11 @@ pub struct Query {
     pub facets: bool,
     /// The most hits that are answered.
     pub limit: usize,
-    /// Only hits behind this one.
+    /// Only hits behind this one. A score is no place, since it moves with every write: by [`Sort::Relevance`] this is not
+    /// looked at, and `without` is how a page goes on ([`crate::Place`]).
     pub after: Option<Position>,
+    /// None of these: they are no hits, and count neither in totals nor in facets.
+    pub without: Vec<ProductId>,
     /// These come first by [`Sort::Relevance`], in this order, and are hits although they do not meet the clause; filters hold
     /// for them too.
     pub pinned: Vec<ProductId>,
@@ -67,6 +70,7 @@ impl Query {
             facets: false,
             limit,
             after: None,
+            without: Vec::new(),
             pinned: Vec::new(),
             buried: Vec::new(),
         }
@@ -110,11 +114,11 @@ pub enum Sort {
     Rating,
 }
 
-/// Where a hit stands in its order: what a cursor carries. The next page is what stands behind it, whatever was written since.
+/// Where a hit stands in its order. The next page is what stands behind it, whatever was written since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// What the order goes by: minor units, milliseconds, hundredths of stars; a score as the bits of its 32-bit float. `None`
-    /// for a product that has no price in the currency.
+    /// What the order goes by: minor units, milliseconds, hundredths of stars. `None` for a product that has no price in the
+    /// currency, and by [`Sort::Relevance`].
     pub key: Option<i64>,
     /// The hit.
     pub id: ProductId,
@@ -127,7 +131,7 @@ pub struct Found {
     pub hits: Vec<ProductId>,
     /// The last hit of the page; `None` when nothing stands behind it.
     pub next: Option<Position>,
-    /// How many hits there are, on all pages.
+    /// How many hits there are, whatever page this is.
     pub total: u64,
     /// Whether that is all of them; if not, there are at least so many.
     pub exact: bool,

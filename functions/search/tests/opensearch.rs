@@ -14,7 +14,9 @@ use aws::{Config, Platform, Resource};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use search::opensearch::Work;
-use search::{Clause, Field, Generation, OpenSearch, SearchEngine, SearchError, Sort, Target, Typed, Write, Written};
+use search::{
+    Clause, Field, Generation, OpenSearch, Place, SearchEngine, SearchError, Sort, Target, Typed, Write, Written,
+};
 
 use crate::contract::catalogue::{Changed, ask, fill, id, product, word};
 use crate::tape::Tape;
@@ -99,17 +101,16 @@ async fn several_shards_are_as_one() {
     fill(&engine, (0..200).map(|at| product(&format!("p{at:03}"), "tea").brand(["Acme", "Best"][at % 2]))).await;
     let mut query = ask(Clause::Flat { clause: Box::new(word("tea")), score: 1 });
     (query.limit, query.facets) = (30, true);
-    let mut seen = Vec::new();
-    loop {
-        let found = engine.search(&query).await.unwrap();
-        assert_eq!(found.total, 200);
-        let brands = found.facets.unwrap().brand;
-        assert_eq!(brands.iter().map(|brand| brand.count).collect::<Vec<_>>(), [100, 100]);
+    let (mut seen, mut place) = (Vec::new(), Some(Place::default()));
+    while let Some(from) = place {
+        let page = from.page(query.clone());
+        let found = engine.search(&page).await.unwrap();
+        let left = 200 - u64::try_from(seen.len()).unwrap();
+        assert_eq!(found.total, left);
+        let brands = found.facets.as_ref().unwrap().brand.iter().map(|brand| brand.count);
+        assert_eq!(brands.collect::<Vec<_>>(), [left / 2, left / 2]);
+        place = from.next(&page, &found);
         seen.extend(found.hits);
-        query.after = found.next;
-        if query.after.is_none() {
-            break;
-        }
     }
     let expected: Vec<_> = (0..200).map(|at| id(&format!("p{at:03}"))).collect();
     clean(&prefix).await;
@@ -210,17 +211,15 @@ async fn story(engine: &dyn SearchEngine) {
 
     let mut query = ask(any);
     query.limit = 1;
-    let mut seen = Vec::new();
-    while seen.len() < 3 {
-        let found = engine.search(&query).await.unwrap();
-        seen.extend(found.hits);
-        query.after = found.next;
-        if query.after.is_none() {
-            break;
-        }
+    for sort in [Sort::Relevance, Sort::Newest] {
+        query.sort = sort;
+        let first = engine.search(&query).await.unwrap();
+        let place = Place::default().next(&query, &first).unwrap();
+        let second = engine.search(&place.page(query.clone())).await.unwrap();
+        let mut seen = [first.hits, second.hits].concat();
+        seen.sort();
+        assert_eq!((seen, second.next), (vec![id("aa"), id("bb")], None));
     }
-    seen.sort();
-    assert_eq!(seen, [id("aa"), id("bb")]);
 
     let typed = Typed { words: vec!["salomon".into()], prefix: "s".into(), limit: 5 };
     assert_eq!(engine.suggest(&typed).await.unwrap().completions, ["salomon shoe"]);

@@ -1,6 +1,6 @@
 //! Hits, in order, and how many there are: one pass over what meets the clause.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use kernel::ProductId;
 use search::query::{BURIED, PINNED};
@@ -52,7 +52,7 @@ impl Index {
 /// What an order's key is in a position.
 fn key(sort: Sort, (missing, key): Rank) -> Option<i64> {
     let descending = sort != Sort::Price;
-    (!missing).then(|| if descending { key.saturating_neg() } else { key })
+    (!missing && sort != Sort::Relevance).then(|| if descending { key.saturating_neg() } else { key })
 }
 
 /// The same the other way.
@@ -108,6 +108,8 @@ struct SegmentHits {
     created: Option<Column<i64>>,
     /// What stands before or at the cursor: its rank, and the first id behind it.
     after: Option<(Rank, u64)>,
+    /// What is left out.
+    without: HashSet<u64>,
     /// Scores of products that are pinned (`Some`) or buried.
     placed: HashMap<u64, Option<Score>>,
     heap: BinaryHeap<(Rank, u64)>,
@@ -135,8 +137,14 @@ impl SegmentHits {
                 placed.extend(ord(id)?.map(|ord| (ord, Some(points(PINNED + step)))));
             }
         }
+        let mut without = HashSet::new();
+        for id in &query.without {
+            without.extend(ord(id)?);
+        }
         let after = match (&query.after, &ids) {
-            (Some(position), Some(ids)) => Some((rank(query.sort, position.key), behind(ids, &position.id)?)),
+            (Some(position), Some(ids)) if query.sort != Sort::Relevance => {
+                Some((rank(query.sort, position.key), behind(ids, &position.id)?))
+            }
             _ => None,
         };
         Ok(Self {
@@ -148,6 +156,7 @@ impl SegmentHits {
             ids,
             created: fast.column_opt(column::CREATED)?,
             after,
+            without,
             placed,
             heap: BinaryHeap::new(),
             total: 0,
@@ -191,6 +200,10 @@ impl SegmentCollector for SegmentHits {
     type Fruit = tantivy::Result<Page>;
 
     fn collect(&mut self, doc: u32, score: Score) {
+        let ord = || self.ids.as_ref().and_then(|ids| ids.term_ords(doc).next());
+        if !self.without.is_empty() && ord().is_some_and(|ord| self.without.contains(&ord)) {
+            return;
+        }
         let failed = self.checks.as_ref().map_or(0, |checks| checks.failed(&self.columns, doc));
         if let Some(tally) = &mut self.tally
             && failed.count_ones() <= 1
@@ -201,7 +214,7 @@ impl SegmentCollector for SegmentHits {
             return;
         }
         self.total += 1;
-        let Some(ord) = self.ids.as_ref().and_then(|ids| ids.term_ords(doc).next()) else { return };
+        let Some(ord) = ord() else { return };
         let place = (self.rank(doc, ord, score), ord);
         if self.after.is_some_and(|after| place < after) {
             return;

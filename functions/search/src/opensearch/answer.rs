@@ -93,11 +93,7 @@ pub(super) fn found(query: &Query, body: &[u8]) -> Read<Found> {
 fn position(sort: Sort, hit: &Hit) -> Read<Option<i64>> {
     let key = hit.sort.first().ok_or("a hit without its place")?;
     match sort {
-        Sort::Relevance => {
-            // It is a 32-bit float there, written in as many digits as tell it from its neighbours.
-            let score: f32 = key.to_string().parse().map_err(|_| "a score that is no number")?;
-            Ok(Some(i64::from(score.to_bits())))
-        }
+        Sort::Relevance => Ok(None),
         // What has no price stands at the far end of the numbers.
         Sort::Price => Ok(key.as_i64().filter(|key| *key != i64::MAX)),
         Sort::PriceDown => Ok(key.as_i64().filter(|key| *key != i64::MIN)),

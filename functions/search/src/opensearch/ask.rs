@@ -53,9 +53,12 @@ pub(super) fn clause(asked: &Clause) -> Dsl {
     }
 }
 
-/// The clause, with what staff pinned before everything else and what they buried behind it.
+/// The clause, by relevance with what staff pinned before everything else and what they buried behind it.
 fn placed(query: &Query) -> Dsl {
     let all = query.clause.as_ref().map_or(Dsl::All, clause);
+    if query.sort != Sort::Relevance {
+        return all;
+    }
     let ids = |of: &[ProductId]| Dsl::Terms(ID, of.iter().map(ToString::to_string).collect());
     let mut best = match query.buried.as_slice() {
         [] => all,
@@ -128,17 +131,24 @@ pub(super) fn search(query: &Query) -> Value {
         "track_total_hits": TOTAL_EXACT,
         "sort": order(query),
     });
+    let ids = |of: &[ProductId]| Dsl::Terms(ID, of.iter().map(ToString::to_string).collect());
+    let without: Vec<Dsl> = (!query.without.is_empty()).then(|| ids(&query.without)).into_iter().collect();
     if query.facets {
         // Counted before the filters: each count has all of them but its own.
-        body["query"] = placed(query).json();
+        body["query"] = match without.is_empty() {
+            true => placed(query),
+            false => Dsl::Bool(Bool { must: vec![placed(query)], must_not: without, ..Bool::default() }),
+        }
+        .json();
         body["aggs"] = named(&facets(query, &filters));
         if !all.is_empty() {
             body["post_filter"] = Dsl::all_of(all).json();
         }
     } else {
-        body["query"] = Dsl::Bool(Bool { must: vec![placed(query)], filter: all, ..Bool::default() }).json();
+        let all = Bool { must: vec![placed(query)], filter: all, must_not: without, ..Bool::default() };
+        body["query"] = Dsl::Bool(all).json();
     }
-    if let Some(after) = &query.after {
+    if let Some(after) = query.after.as_ref().filter(|_| query.sort != Sort::Relevance) {
         body["search_after"] = json!([after_key(query.sort, after), after.id]);
     }
     body
@@ -163,12 +173,6 @@ fn by_price(query: &Query, direction: &str) -> Value {
 /// What a position is in an order. What has no price stands at the far end of the numbers, as it does in answers.
 fn after_key(sort: Sort, after: &Position) -> Value {
     match (sort, after.key) {
-        (Sort::Relevance, key) => {
-            let bits = key.and_then(|key| u32::try_from(key).ok());
-            let score = bits.map(f32::from_bits).filter(|score| score.is_finite());
-            // What is no score stands behind all of them.
-            json!(score.unwrap_or(-1.0))
-        }
         (_, Some(key)) => json!(key),
         (Sort::Price, None) => json!(i64::MAX),
         (_, None) => json!(i64::MIN),

@@ -39,6 +39,7 @@ pub(super) enum Dsl {
 pub(super) struct Bool {
     pub(super) must: Vec<Dsl>,
     pub(super) filter: Vec<Dsl>,
+    pub(super) must_not: Vec<Dsl>,
     pub(super) should: Vec<Dsl>,
     /// How many of `should` must be met.
     pub(super) least: usize,
@@ -89,7 +90,9 @@ impl Dsl {
 impl Bool {
     fn json(&self) -> Value {
         let mut parts = Map::new();
-        for (name, clauses) in [("must", &self.must), ("filter", &self.filter), ("should", &self.should)] {
+        let all =
+            [("must", &self.must), ("filter", &self.filter), ("must_not", &self.must_not), ("should", &self.should)];
+        for (name, clauses) in all {
             if !clauses.is_empty() {
                 parts.insert(name.into(), list(clauses));
             }

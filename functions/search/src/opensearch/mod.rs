@@ -386,7 +386,8 @@ impl SearchEngine for OpenSearch {
     fn search<'a>(&'a self, query: &'a Query) -> Answer<'a, Found> {
         Box::pin(async move {
             // The same for all pages of one question.
-            let same = Query { after: None, ..query.clone() };
+            let (after, without) = (None, Vec::new());
+            let same = Query { after, without, facets: false, limit: 0, ..query.clone() };
             let same = kernel::id::fingerprint(&[format!("{same:?}").as_bytes()]);
             read(answer::found(query, &self.ask(&ask::search(query), &same).await?))
         })

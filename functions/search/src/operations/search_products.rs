@@ -17,7 +17,8 @@ use super::{QUERY_CHARS, normal};
 use crate::clause::Clause;
 use crate::engine::Engine;
 use crate::lexicons::Lexicons;
-use crate::query::{self, ATTRIBUTE_FILTERS, FILTER_VALUES, Filters, Found, Position};
+use crate::place;
+use crate::query::{self, ATTRIBUTE_FILTERS, FILTER_VALUES, Filters, Found};
 use crate::relevance::Lexicon;
 use crate::table::{ReadRule, Rule};
 use crate::words::words;
@@ -216,8 +217,8 @@ impl From<query::Facets> for Facets {
 struct Bookmark {
     /// How the first page came about.
     how: How,
-    /// Behind which hit the page begins.
-    after: Position,
+    /// Where the page begins.
+    place: place::Place,
 }
 
 /// In which form the query found something.
@@ -255,7 +256,7 @@ async fn handle(
     let (currency, query_text) = (parameters.currency.unwrap_or(Currency::EUR), normal(&parameters.q));
     // A cursor is good for the question it came from and no other.
     let scope = serde_json::json!(["search-products", query_text, filters, currency, parameters.sort]).to_string();
-    let place: Option<Bookmark> = match &parameters.cursor {
+    let bookmark: Option<Bookmark> = match &parameters.cursor {
         None => None,
         Some(cursor) => Some(secret.key().await?.position(&scope, cursor).ok_or_else(|| {
             Problem::new(code::INVALID_CURSOR, "the cursor was altered, or is of another question; begin without one")
@@ -268,14 +269,21 @@ async fn handle(
         filters,
         sort: parameters.sort.into(),
         currency,
-        facets: place.is_none(),
+        facets: bookmark.is_none(),
         limit,
         after: None,
+        without: Vec::new(),
         pinned: rule.pinned,
         buried: rule.buried,
     };
-    let (found, how) =
-        look(&engine, &*lexicons.live(call.cx.now()).await?, &parameters.q, question.clone(), place).await?;
+    let (how, place) = bookmark.map_or_else(Default::default, |mark| (Some(mark.how), mark.place));
+    let (page, lexicon) = (place.page(question), lexicons.live(call.cx.now()).await?);
+    let (found, how) = look(&engine, &lexicon, &parameters.q, page.clone(), how).await?;
+    let next = match place.next(&page, &found) {
+        None => None,
+        Some(place) => Some(secret.key().await?.cursor(&scope, &Bookmark { how: how.clone(), place })),
+    };
+    let total = found.total.saturating_add(u64::try_from(place.shown()).unwrap_or(u64::MAX));
     let shown = async |hits: &[ProductId]| -> Result<Vec<Product>, Problem> {
         let read = products.by_ids(hits, false).await?;
         let mut read: HashMap<_, _> = read.into_iter().map(|product| (product.id.clone(), product)).collect();
@@ -283,15 +291,11 @@ async fn handle(
         let active = hits.iter().filter_map(|id| read.remove(id)).filter(|product| product.status.is_active());
         Ok(active.map(|product| product.shown_in(parameters.currency)).collect())
     };
-    let instead = if found.total == 0 { instead(&engine, &question).await? } else { Vec::new() };
-    let next = match found.next {
-        None => None,
-        Some(after) => Some(secret.key().await?.cursor(&scope, &Bookmark { how: how.clone(), after })),
-    };
+    let instead = if total == 0 { instead(&engine, &page).await? } else { Vec::new() };
     Ok(Reply::ok(&SearchPage {
         items: shown(&found.hits).await?,
         facets: found.facets.map(Facets::from),
-        total: found.total,
+        total,
         total_is_exact: found.exact,
         next,
         corrected_query: how.said.or(how.corrected),
@@ -302,13 +306,13 @@ async fn handle(
 }
 
 /// Asks the engine: for the query as it was typed, then with its words spelt otherwise, then for some of its words. A further
-/// page is asked for as the first one was found.
+/// page is asked for as the first one was found (`how`).
 async fn look(
     engine: &Engine,
     lexicon: &Lexicon,
     typed: &str,
     mut question: query::Query,
-    place: Option<Bookmark>,
+    how: Option<How>,
 ) -> Result<(Found, How), Problem> {
     let clause = |how: &How| -> Option<Clause> {
         let plan = lexicon.plan(how.corrected.as_deref().unwrap_or(typed));
@@ -317,9 +321,9 @@ async fn look(
             nth => plan.relaxed.into_iter().nth(nth - 1),
         }
     };
-    if let Some(place) = place {
-        (question.clause, question.after) = (clause(&place.how), Some(place.after));
-        return Ok((engine.search(&question).await?, place.how));
+    if let Some(how) = how {
+        question.clause = clause(&how);
+        return Ok((engine.search(&question).await?, how));
     }
     let mut how = How::default();
     question.clause = clause(&how);
