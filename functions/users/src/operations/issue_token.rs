@@ -52,7 +52,7 @@ pub fn function() -> Function {
 
 async fn handle(call: Call<Nothing, Nothing, TokenRequest>, with: Capabilities) -> Result<Reply, Problem> {
     let token = match call.body {
-        TokenRequest::Password { email, password } => by_password(&call.cx, &email, &password, &with).await?,
+        TokenRequest::Password { email, password } => Box::pin(by_password(&call.cx, &email, &password, &with)).await?,
         TokenRequest::RefreshToken { refresh_token } => by_refresh_token(&call.cx, &refresh_token, &with).await?,
     };
     Ok(Reply::ok(&token))
@@ -60,7 +60,7 @@ async fn handle(call: Call<Nothing, Nothing, TokenRequest>, with: Capabilities) 
 
 async fn by_password(cx: &Cx, email: &Email, password: &str, with: &Capabilities) -> Result<Token, Problem> {
     let (guard, accounts, begin, _, _, mint) = with;
-    let (seen, account) = join(guard.look(email, cx), accounts.by_email(email)).await;
+    let (seen, account) = join(Box::pin(guard.look(email, cx)), Box::pin(accounts.by_email(email))).await;
     seen.allow(cx)?;
     let account = account?;
     let matches = password::verify(password, account.as_ref().map(|account| account.password.as_str()));
@@ -74,7 +74,7 @@ async fn by_password(cx: &Cx, email: &Email, password: &str, with: &Capabilities
     let family = Family::begin(&refresh, &account, now);
     let access = mint.access_token(&account, &refresh, cx.random(), now);
     let begun = try_join(access, begin.begin(&refresh, &family));
-    let (begun, ()) = join(begun, guard.succeeded(&seen, cx)).await;
+    let (begun, ()) = join(Box::pin(begun), Box::pin(guard.succeeded(&seen, cx))).await;
     let (access, ()) = begun?;
     Ok(Token::new(access, &refresh))
 }
