@@ -81,7 +81,7 @@ check: ## format, lints, documentation, dependencies, policies, generated files:
 	  else echo "skipped: python3 is not installed, so policies were not looked through for wildcards"; fi
 	@$(CARGO) run --quiet --locked -p local --bin oxcart-local -- generate --check
 
-generate: ## writes what is generated from the registry (functions.json, openapi.json, CargoLambda.toml, README, [[bin]])
+generate: ## writes what is generated from the registry (functions.json, cdn.json, openapi.json, CargoLambda.toml, README, docs/caching.md, [[bin]])
 	@$(CARGO) run --quiet -p local --bin oxcart-local -- generate
 
 test-dynamodb: ## the table and counter tests against Amazon's DynamoDB Local (needs npm and Java 17)
@@ -94,6 +94,9 @@ test-opensearch: ## the contract of search engines against a real OpenSearch (ne
 	@infra/scripts/test-opensearch.sh $(ARGS)
 
 # --- AWS and its emulators -----------------------------------------------------------------------------------------
+
+test-terraform: ## the Terraform is valid, and its modules pass their tests; without AWS (needs terraform and its provider)
+	@infra/scripts/test-terraform.sh
 
 tools: ## cargo-lambda, MiniStack and a Terraform provider into target/tools (needs python3 and terraform)
 	@infra/scripts/tools.sh >/dev/null && echo "tools stand in target/tools"
@@ -122,4 +125,4 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, e2e
 	@.ci/run
 
-.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch tools build coldstart deploy destroy e2e localstack ci relevance bench-search
+.PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch test-terraform tools build coldstart deploy destroy e2e localstack ci relevance bench-search

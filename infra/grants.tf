@@ -22,6 +22,7 @@ locals {
     # S3 knows a folder only as "every key that begins so": the one form in which a policy can name it.
     { for name in local.folders : "objects ${name}" => "arn:${data.aws_partition.current.partition}:s3:::${local.files_bucket}/${name}/*" },
     { for path in local.searches : "search ${path}" => "${local.search}${replace(path, "{prefix}", local.prefix)}" },
+    { for cdn in module.cdn : "distribution" => cdn.arn },
     { "sender" = "arn:${data.aws_partition.current.partition}:ses:${var.region}:${local.account}:identity/${local.mail_identity}" },
   )
 
@@ -52,7 +53,7 @@ locals {
       for g in f.grants : {
         actions  = g.actions
         resource = join(" ", compact([g.resource.type, try(g.resource.table, ""), try(g.resource.name, ""), try(g.resource.path, "")]))
-      } if try(g.only_with, var.payments) == var.payments && (g.resource.type != "search" || var.search != null)
+      } if try(g.only_with, var.payments) == var.payments && (g.resource.type != "search" || var.search != null) && (g.resource.type != "distribution" || var.cdn != null)
     ])
   }
 

@@ -95,6 +95,23 @@ module "files" {
   protect   = var.protect_data
 }
 
+# Functions are told its id, and it is told where the API is; both are known before there is a route.
+module "cdn" {
+  source = "./modules/cdn"
+  count  = var.cdn == null ? 0 : 1
+
+  name            = local.prefix
+  plan            = jsondecode(file("${path.module}/generated/cdn.json"))
+  api             = module.api.endpoint
+  bucket          = "${local.prefix}-public-${local.account}-${var.region}"
+  domain_names    = var.cdn.domain_names
+  certificate_arn = var.cdn.certificate_arn
+  price_class     = var.cdn.price_class
+  secret_version  = var.cdn.secret_version
+  cors_origins    = var.cors_origins
+  protect         = var.protect_data
+}
+
 # --- keys, secrets, mail -------------------------------------------------------------------------------------------
 
 resource "aws_kms_key" "this" {
@@ -232,6 +249,10 @@ module "function" {
     var.search == null ? {} : {
       OXCART_OPENSEARCH_URL    = module.search[0].url
       OXCART_OPENSEARCH_SHARDS = tostring(var.search.shards)
+    },
+    var.cdn == null ? {} : {
+      OXCART_CDN            = module.cdn[0].id
+      OXCART_ORIGIN_DIGESTS = join(",", module.cdn[0].digests)
     },
     var.stripe_url == null ? {} : { OXCART_STRIPE_URL = var.stripe_url },
     contains(local.token_keys, "tokens") ? { OXCART_TOKENS_KEY = local.key_arns["tokens"] } : {},

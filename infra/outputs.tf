@@ -3,6 +3,22 @@ output "url" {
   value       = module.api.url
 }
 
+output "cdn_url" {
+  description = "The shop's address at the CDN; null without one."
+  value       = try(module.cdn[0].url, null)
+}
+
+output "origin_secret" {
+  description = "OXCART_ORIGIN_SECRET of the black-box suite, which asks the API itself at `url`; null without a CDN."
+  value       = try(module.cdn[0].secret, null)
+  sensitive   = true
+}
+
+output "public_bucket" {
+  description = "Where images and other files for everybody are put; null without a CDN."
+  value       = try(module.cdn[0].bucket, null)
+}
+
 output "issuer" {
   description = "The `iss` of tokens; discovery is at <issuer>/.well-known/openid-configuration."
   value       = local.issuer

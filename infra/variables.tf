@@ -100,6 +100,19 @@ variable "search" {
   default = null
 }
 
+# --- the CDN -------------------------------------------------------------------------------------------------------
+
+variable "cdn" {
+  description = "CloudFront before the shop; null is a stage without it. Raise secret_version by one to change the secret that it brings."
+  type = object({
+    domain_names    = optional(list(string), [])
+    certificate_arn = optional(string)
+    price_class     = optional(string, "PriceClass_100")
+    secret_version  = optional(number, 1)
+  })
+  default = null
+}
+
 # --- the API -------------------------------------------------------------------------------------------------------
 
 variable "throttles" {

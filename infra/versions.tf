@@ -33,6 +33,7 @@ provider "aws" {
     for_each = var.endpoint_url == null ? [] : [var.endpoint_url]
     content {
       apigatewayv2     = endpoints.value
+      cloudfront       = endpoints.value
       cloudwatch       = endpoints.value
       cloudwatchevents = endpoints.value
       cloudwatchlogs   = endpoints.value

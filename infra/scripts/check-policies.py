@@ -7,11 +7,12 @@
 A state holds every policy in full. A plan leaves those open that name a stream, a key or a secret (AWS draws a part of
 such an ARN); it is told how many.
 
-Four asterisks are allowed, each exactly as written here, because AWS knows no form without them:
+Five asterisks are allowed, each exactly as written here, because AWS knows no form without them:
 
   * the streams of a function's own log group: Lambda names a stream after the day and the sandbox;
   * the resource of a key's own policy, where "*" is the syntax for "this key";
   * a folder of the stage's own bucket of files, for reading and writing objects: S3 has no other name for a folder;
+  * the folders of the bucket that the CDN reads files for everybody from, for that one distribution to read;
   * the name of a new search index, which each reindex draws: to make one of this shop's names, and nothing else.
 """
 
@@ -23,6 +24,7 @@ import sys
 INFRA = pathlib.Path(__file__).resolve().parent.parent
 LOG_STREAMS = re.compile(r"arn:aws[a-z-]*:logs:[a-z0-9-]+:\d{12}:log-group:/aws/lambda/[A-Za-z0-9_-]+:\*")
 OBJECTS = re.compile(r"arn:aws[a-z-]*:s3:::oxcart-[a-z0-9-]+-files-\d{12}-[a-z0-9-]+/[a-z]+/\*")
+PUBLIC = re.compile(r"arn:aws[a-z-]*:s3:::oxcart-[a-z0-9-]+-public-\d{12}-[a-z0-9-]+/(images|static)/\*")
 OBJECT_ACTIONS = {"s3:GetObject", "s3:PutObject"}
 LOG_ACTIONS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 NEW_INDEX = re.compile(r"arn:aws[a-z-]*:es:[a-z0-9-]+:\d{12}:domain/([a-z0-9-]+)/\1-products-\*")
@@ -55,8 +57,9 @@ def check_document(where, resource_type, document):
             own_log = LOG_STREAMS.fullmatch(resource) and set(actions) <= LOG_ACTIONS
             this_key = resource == "*" and resource_type in ("aws_kms_key", "aws_kms_key_policy")
             own_folder = OBJECTS.fullmatch(resource) and set(actions) <= OBJECT_ACTIONS
+            public = PUBLIC.fullmatch(resource) and set(actions) == {"s3:GetObject"} and statement.get("Condition")
             new_index = NEW_INDEX.fullmatch(resource) and set(actions) == NEW_INDEX_ACTIONS
-            if not own_log and not this_key and not own_folder and not new_index:
+            if not own_log and not this_key and not own_folder and not public and not new_index:
                 yield f"{where}: resource {resource} for {', '.join(actions)}"
         principal = statement.get("Principal")
         for who in [principal] if isinstance(principal, str) else sum((many(v) for v in (principal or {}).values()), []):
@@ -126,6 +129,10 @@ def check_sources():
     allowed = {
         ("modules/function/main.tf", 'Resource = "${aws_cloudwatch_log_group.this.arn}:*"'),
         ("main.tf", 'Resource = "*"'),
+        (
+            "modules/cdn/main.tf",
+            'Resource = [for folder in local.folders : "${aws_s3_bucket.files.arn}/${folder}/*"]',
+        ),
         (
             "grants.tf",
             '{ for name in local.folders : "objects ${name}" => '

@@ -10,6 +10,7 @@ pub mod commands;
 pub mod merge;
 pub mod operations;
 pub mod product;
+pub mod stale;
 pub mod table;
 
 pub use attribute::{Attribute, Attributes};
@@ -18,6 +19,9 @@ pub use product::{Average, Image, NewProduct, Product, ProductOption, Rating, St
 
 /// The tables of this service.
 pub const TABLES: &[aws::TableSpec] = &[table::TABLE];
+
+/// The queues of this service.
+pub const QUEUES: &[aws::QueueSpec] = &[operations::invalidate_cdn::QUEUE];
 
 /// The functions of this service.
 #[must_use]
@@ -31,5 +35,6 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::inspect_product::function(),
         operations::list_products_by_status::function(),
         operations::archive_product::function(),
+        operations::invalidate_cdn::function(),
     ]
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws::{Message, QueueSpec};
 use cart::{Bought, OrderPaid};
+use catalog::stale::{Seen, Stale};
 use checkout::operations::expire_orders::{Due, DueHold, DueUse};
 use checkout::operations::move_money::Movement;
 use checkout::operations::retry_payment::{Reported, Unsettled};
@@ -161,7 +162,7 @@ pub fn promotion_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     timers.collect()
 }
 
-/// A change of a product goes to the worker that indexes it; markers, counts and rows of lists tell nobody.
+/// A change of a product goes to the worker that indexes it, and to the one that drops it from the CDN; markers, counts and rows of lists tell nobody.
 #[must_use]
 pub fn product_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
     #[derive(Deserialize)]
@@ -170,8 +171,13 @@ pub fn product_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
         sk: String,
     }
     let Some(key) = change.after::<Key>().filter(|key| key.sk == "product") else { return Vec::new() };
-    let message = message(change, "product.changed.v1", "", Changed::Product(key.pk), Duration::ZERO);
-    vec![(&search::operations::index_products::QUEUE, message)]
+    let indexed = message(change, "product.changed.v1", "", Changed::Product(key.pk), Duration::ZERO);
+    let mut out = vec![(&search::operations::index_products::QUEUE, indexed)];
+    if let Some(stale) = Stale::of(change.before::<Seen>().as_ref(), change.after::<Seen>().as_ref()) {
+        let dropped = message(change, "product.stale.v1", "", stale, Duration::ZERO);
+        out.push((&catalog::operations::invalidate_cdn::QUEUE, dropped));
+    }
+    out
 }
 
 /// A change of an account: the mails that its tickets ask for, each time one is given out. Sign-ins, locks and address books

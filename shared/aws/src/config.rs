@@ -12,6 +12,8 @@ const PAYMENTS: [&str; 2] = ["builtin", "stripe"];
 const SEARCH: [&str; 3] = ["off", "embedded", "opensearch"];
 /// The most shards of an index; AWS allows 1,000 for each node.
 const SHARDS_MAX: u32 = 100;
+/// The present secret of the CDN, and the one before it while it is replaced.
+const ORIGIN_DIGESTS: usize = 2;
 /// The languages that products are described in.
 const LANGUAGES: [&str; 2] = ["en", "de"];
 /// Stripe itself.
@@ -24,6 +26,16 @@ pub(crate) fn private(url: &str) -> bool {
     let here = matches!(name, Some("127.0.0.1" | "localhost" | "[::1]"));
     // Before an `@` stands a user's name, and the host behind it.
     !url.contains('@') && (here || url.starts_with("https://"))
+}
+
+/// Whether a text is the id of a CloudFront distribution: it stands in the path of requests.
+fn is_distribution(text: &str) -> bool {
+    (8..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+/// Whether a text is a SHA-256 digest in small hexadecimal letters.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// So many within so long; none at all is no limit.
@@ -131,6 +143,11 @@ pub struct Config {
     pub opensearch_url: Option<String>,
     /// How many shards a new index there has: one for each 20 GB or so, and it takes a reindex to change.
     pub opensearch_shards: u32,
+    /// The CDN before the shop: `off`, `local` (in the local shop only), or the id of a CloudFront distribution.
+    pub cdn: String,
+    /// SHA-256, in hexadecimal, of the secrets by which the CDN makes itself known, two at most; without any,
+    /// requests are taken from everywhere.
+    pub origin_digests: Vec<String>,
     /// Where Stripe's API is, without a slash at the end.
     pub stripe_url: String,
     /// Whether money is only set aside when an order is placed, and taken when its goods are shipped.
@@ -208,6 +225,10 @@ impl Config {
             language: some("OXCART_LANGUAGE").unwrap_or_else(|| "en".into()),
             opensearch_url: some("OXCART_OPENSEARCH_URL").map(|url| url.trim_end_matches('/').to_owned()),
             opensearch_shards: 1,
+            cdn: some("OXCART_CDN").unwrap_or_else(|| "off".into()),
+            origin_digests: some("OXCART_ORIGIN_DIGESTS")
+                .map(|text| text.split(',').map(|digest| digest.trim().to_owned()).collect())
+                .unwrap_or_default(),
             stripe_url: some("OXCART_STRIPE_URL").unwrap_or_else(|| STRIPE_URL.into()),
             capture_later: false,
             payment_timeout: Duration::from_secs(8),
@@ -273,6 +294,14 @@ impl Config {
             if !known.contains(&value.as_str()) {
                 missing.push(format!("{name} must be one of {}, not `{value}`", known.join(", ")));
             }
+        }
+        if !matches!(config.cdn.as_str(), "off" | "local") && !is_distribution(&config.cdn) {
+            missing.push(format!("OXCART_CDN must be `off`, `local` or a distribution's id, not `{}`", config.cdn));
+        }
+        if config.origin_digests.len() > ORIGIN_DIGESTS || !config.origin_digests.iter().all(|text| is_digest(text)) {
+            missing.push(format!(
+                "OXCART_ORIGIN_DIGESTS must be up to {ORIGIN_DIGESTS} SHA-256 digests in hexadecimal, separated by commas"
+            ));
         }
         if let Some(text) = some("OXCART_OPENSEARCH_SHARDS") {
             match text.parse().ok().filter(|shards| (1..=SHARDS_MAX).contains(shards)) {
@@ -356,6 +385,23 @@ mod tests {
         assert!(said(&[("OXCART_OPENSEARCH_URL", "http://search.example.com")]).contains("OXCART_OPENSEARCH_URL must"));
         for bad in ["0", "101", "-1", "x"] {
             assert!(said(&[("OXCART_OPENSEARCH_SHARDS", bad)]).contains("OXCART_OPENSEARCH_SHARDS must"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cdn_is_a_distribution_and_its_secrets_are_told_as_digests() {
+        let said = |name: &str, value: &str| {
+            let vars = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            Config::from_vars(&vars).unwrap_err().to_string().contains(name)
+        };
+        for (good, bad) in [("off", "on"), ("local", "E1/x"), ("E2QWRUHAPOMQZL", "e2qwruhapomqzl")] {
+            assert!(!said("OXCART_CDN", good) && said("OXCART_CDN", bad), "{good} {bad}");
+        }
+        let digest = "0123456789abcdef".repeat(4);
+        assert!(!said("OXCART_ORIGIN_DIGESTS", &digest));
+        assert!(!said("OXCART_ORIGIN_DIGESTS", &format!("{digest}, {digest}")));
+        for bad in ["secret".to_owned(), digest.to_uppercase(), format!("{digest},{digest},{digest}"), ",".into()] {
+            assert!(said("OXCART_ORIGIN_DIGESTS", &bad), "{bad}");
         }
     }
 

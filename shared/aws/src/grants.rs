@@ -57,6 +57,8 @@ pub enum Resource {
         /// The folder, without a slash.
         name: &'static str,
     },
+    /// The CDN, in a stage that has one.
+    Distribution,
     /// The verified sender of mail.
     Sender,
 }

@@ -5,6 +5,7 @@
 //! itself is the port: local runs put an embedded engine under it as its HTTP client. It must never hold business rules.
 
 pub mod breaker;
+pub mod cdn;
 pub mod clock;
 pub mod config;
 pub mod grants;

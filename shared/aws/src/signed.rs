@@ -1,5 +1,5 @@
-//! Requests to a service of AWS that the SDK has no client for, signed with the function's credentials: the data plane of
-//! `OpenSearch`, which is plain HTTP with Signature Version 4.
+//! Requests to a service of AWS that the SDK has no client for, or a large one for a small need, signed with the function's
+//! credentials: the data plane of `OpenSearch`, and the one request of `CloudFront`. Plain HTTP with Signature Version 4.
 //!
 //! It owns the signature, time-outs, repeats and the circuit breaker; what is asked and what an answer means is the caller's
 //! module. It must never log credentials, and never send anything in the clear except to this machine.
@@ -36,12 +36,20 @@ impl Service {
     pub const DOMAIN: Self = Self("es");
     /// A collection of `OpenSearch` Serverless.
     pub const SERVERLESS: Self = Self("aoss");
+    /// `CloudFront`, which is one for the whole world.
+    pub const CLOUDFRONT: Self = Self("cloudfront");
 
-    /// Which of them an address belongs to: a collection is at `<id>.<region>.aoss.amazonaws.com`, everything else is a domain.
+    /// Which of `OpenSearch`'s an address belongs to: a collection is at `<id>.<region>.aoss.amazonaws.com`, everything else is
+    /// a domain.
     #[must_use]
     pub fn of(url: &str) -> Self {
         let host = url.split("://").last().unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
         if host.ends_with(".aoss.amazonaws.com") { Self::SERVERLESS } else { Self::DOMAIN }
+    }
+
+    /// The region that requests are signed for: what is one for the whole world is signed for us-east-1.
+    fn region(self, own: &str) -> &str {
+        if self == Self::CLOUDFRONT { "us-east-1" } else { own }
     }
 }
 
@@ -103,6 +111,12 @@ impl SignedClient {
         })
     }
 
+    /// The same, to another service.
+    #[must_use]
+    pub fn to(self, service: Service) -> Self {
+        Self { service, ..self }
+    }
+
     /// Where the breaker stands.
     #[must_use]
     pub fn state(&self) -> State {
@@ -160,7 +174,7 @@ impl SignedClient {
         let identity: Identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
-            .region(&self.platform.config().region)
+            .region(self.service.region(&self.platform.config().region))
             .name(self.service.0)
             .time(UNIX_EPOCH + now.since(Timestamp::from_millis(0)))
             .settings(settings)

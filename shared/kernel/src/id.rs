@@ -44,6 +44,12 @@ pub fn fingerprint(parts: &[&[u8]]) -> String {
     base62(u128::from_be_bytes(digest(parts)), 22)
 }
 
+/// SHA-256 of some bytes, in hexadecimal, as other programs write it.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $length:literal) => {
         $(#[$doc])*

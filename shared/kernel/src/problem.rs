@@ -72,6 +72,8 @@ pub mod code {
         MAILED_TOKEN = "mailed-token-invalid" 400 Caller false "The token from the mail is not valid";
         /// The token lacks the scope.
         FORBIDDEN = "forbidden" 403 Caller false "The access token does not allow this";
+        /// The request came past the CDN.
+        PAST_THE_CDN = "past-the-cdn" 403 Caller false "The shop is reached through its own address";
         /// No such route.
         NO_ROUTE = "no-route" 404 Caller false "There is nothing at this address";
         /// The path exists, the method does not.

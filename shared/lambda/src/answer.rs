@@ -11,7 +11,8 @@ use lambda_http::Body;
 use serde_json::{Map, Value};
 
 use crate::call::Cx;
-use crate::function::{Cache, Documented, Route};
+use crate::freshness::Freshness;
+use crate::function::{Documented, Route};
 use crate::reply::Reply;
 use crate::telemetry::Outcome;
 
@@ -125,7 +126,9 @@ pub(crate) fn answered(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -
     match result {
         Ok(reply) => {
             headers.extend(reply.headers);
-            headers.entry(header::CACHE_CONTROL).or_insert_with(|| value(&route.cache.header()));
+            headers
+                .entry(header::CACHE_CONTROL)
+                .or_insert_with(|| value(&route.cache.asked(cx.has_parameters()).header()));
             if reply.body.is_some() {
                 headers.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             }
@@ -134,7 +137,7 @@ pub(crate) fn answered(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -
         }
         Err(problem) => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-            headers.insert(header::CACHE_CONTROL, value(&Cache::NoStore.header()));
+            headers.insert(header::CACHE_CONTROL, value(&Freshness::NoStore.header()));
             if let Some(seconds) = problem.retry_after {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
@@ -152,7 +155,11 @@ pub(crate) fn answered(result: Result<Reply, Problem>, cx: &Cx, route: &Route) -
 pub(crate) fn response(answered: Answered, cx: &Cx) -> Response<Body> {
     let Answered { status, mut headers, body, .. } = answered;
     headers.insert("x-request-id", value(cx.request_id()));
-    headers.insert("x-correlation-id", value(cx.correlation_id()));
+    // The id that this caller chose is nothing for the others, who may get the same answer from a cache.
+    let shared = headers.get(header::CACHE_CONTROL).is_some_and(|value| value.as_bytes().starts_with(b"public"));
+    if !shared {
+        headers.insert("x-correlation-id", value(cx.correlation_id()));
+    }
     let body = match body {
         Some(text) if text.len() >= COMPRESS_BYTES && accepts_gzip(cx) => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     /// The body as it came, on a route that declares no shape for it.
     pub body: Vec<u8>,
     pub fields: Option<String>,
+    /// Whether the address had parameters.
+    pub parameters: bool,
     pub notes: Mutex<Notes>,
 }
 
@@ -131,6 +133,7 @@ impl Cx {
             source_ip: None,
             body: Vec::new(),
             fields: None,
+            parameters: false,
             notes: Mutex::default(),
         })
     }
@@ -279,6 +282,11 @@ impl Cx {
     /// What `?fields=` asks for.
     pub(crate) fn fields(&self) -> Option<&str> {
         self.0.fields.as_deref()
+    }
+
+    /// Whether the address had parameters.
+    pub(crate) fn has_parameters(&self) -> bool {
+        self.0.parameters
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -7,6 +7,8 @@ use aws::{BoxFuture, ConfigError, Grant, Platform, QueueSpec, TableSpec};
 use lambda_runtime::Context;
 use serde_json::Value;
 
+use crate::freshness::Freshness;
+
 /// Any error, on its way to the Lambda runtime.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -83,8 +85,8 @@ pub struct Route {
     pub refuses_cards: bool,
     /// Whether `If-Match` must be sent.
     pub if_match_required: bool,
-    /// Who may keep the answer, and how long.
-    pub cache: Cache,
+    /// How stale the answer may be, and who may keep it.
+    pub cache: Freshness,
     /// Which throttle the gateway applies.
     pub throttle: Throttle,
     /// What the OpenAPI says beyond this.
@@ -176,34 +178,6 @@ impl Idempotency {
     #[must_use]
     pub const fn is_kept(self) -> bool {
         matches!(self, Self::Accepted | Self::Required)
-    }
-}
-
-/// Who may keep an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
-    /// Nobody.
-    NoStore,
-    /// Browsers may keep it and must ask again each time.
-    Private,
-    /// Everybody, the CDN too.
-    Public {
-        /// Seconds it is fresh.
-        max_age: u32,
-        /// Seconds it may be served stale while it is fetched again (RFC 5861).
-        stale: u32,
-    },
-}
-
-impl Cache {
-    /// The value of `Cache-Control`.
-    #[must_use]
-    pub fn header(self) -> String {
-        match self {
-            Self::NoStore => "no-store".into(),
-            Self::Private => "private, no-cache".into(),
-            Self::Public { max_age, stale } => format!("public, max-age={max_age}, stale-while-revalidate={stale}"),
-        }
     }
 }
 

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::call::{Call, Cx, Nothing};
-use crate::function::{Auth, Cache, Documented, Function, Idempotency, Route, Throttle, Trigger};
+use crate::freshness::Freshness;
+use crate::function::{Auth, Documented, Function, Idempotency, Route, Throttle, Trigger};
 use crate::idempotency::{KEEPING, Keeping};
 use crate::pipeline::{self, Endpoint, Raw, Work};
 use crate::reply::Reply;
@@ -39,7 +40,7 @@ impl Http {
                 idempotency: Idempotency::Inherent,
                 refuses_cards: false,
                 if_match_required: false,
-                cache: if safe { Cache::Private } else { Cache::NoStore },
+                cache: if safe { Freshness::Private } else { Freshness::NoStore },
                 throttle: if safe { Throttle::Read } else { Throttle::Write },
                 documented: Documented::default(),
                 method,
@@ -92,9 +93,9 @@ impl Http {
         self
     }
 
-    /// Who may keep the answer.
+    /// How stale the answer may be, and who may keep it.
     #[must_use]
-    pub fn cache(mut self, cache: Cache) -> Self {
+    pub fn cache(mut self, cache: Freshness) -> Self {
         self.route.cache = cache;
         self
     }

@@ -10,6 +10,7 @@ mod batch;
 mod call;
 mod consumer;
 mod event;
+pub mod freshness;
 mod function;
 mod http;
 mod idempotency;
@@ -23,8 +24,9 @@ pub use batch::{Delivery, Fault, StreamFailure};
 pub use call::{Call, Caller, Cx, IfMatch, Nothing};
 pub use consumer::Consumer;
 pub use event::{Change, ChangeKind, Envelope};
+pub use freshness::Freshness;
 pub use function::{
-    Alarm, Auth, BoxError, Cache, Documented, Function, Idempotency, Route, Running, Throttle, Trigger, event_context,
+    Alarm, Auth, BoxError, Documented, Function, Idempotency, Route, Running, Throttle, Trigger, event_context,
 };
 pub use http::Http;
 pub use idempotency::TABLE as ANSWERS;

@@ -30,6 +30,7 @@ const COMMANDS: &[Spec] = &[
                 Some("ENGINE"),
                 "embedded, off, or opensearch at OXCART_OPENSEARCH_URL (OXCART_SEARCH, else embedded)",
             ),
+            ("--no-cdn", None, "without the CDN before the shop"),
             ("--cors", Some("ORIGINS"), "lets browsers call from these origins, separated by commas, or from *"),
             ("--log", None, "prints the functions' log lines instead of writing oxcart.log"),
         ],
@@ -74,6 +75,7 @@ const COMMANDS: &[Spec] = &[
         flags: &[
             ("--url", Some("URL"), "which shop"),
             ("--admin", Some("EMAIL"), "its administrator (OXCART_ADMIN_EMAIL, else admin@example.com)"),
+            ("--data", Some("FOLDER"), "where the shop on this machine keeps its data (.oxcart)"),
             ("--filter", Some("TEXT"), "only cases whose names have this in them"),
             ("--local", None, "it is our own gateway, although not on this machine"),
         ],

@@ -48,7 +48,7 @@ impl Drop for Process {
 
 fn start(program: &Path, folder: &Path, listen: &str, password: &str) -> Result<Process, Failure> {
     let mut command = Command::new(program);
-    command.args(["run", "--listen", listen, "--data"]).arg(folder);
+    command.args(["run", "--no-cdn", "--listen", listen, "--data"]).arg(folder);
     command.env("OXCART_ADMIN_PASSWORD", password).env("OXCART_HOLD_SECONDS", HOLD_SECONDS);
     Ok(Process(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?))
 }
@@ -80,6 +80,7 @@ pub async fn trial(checkouts: usize) -> Result<Trial, Failure> {
         base_url: format!("http://{listen}"),
         admin_email: ADMIN.into(),
         admin_password: password.into(),
+        origin_secret: String::new(),
         local: true,
     };
     let first = start(&program, &folder, &listen, password)?;

@@ -25,6 +25,7 @@ use kernel::problem::code;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::cdn::Cdn;
 use crate::files;
 use crate::pages::Pages;
 use crate::shop::{Shop, problem_response};
@@ -60,17 +61,18 @@ pub trait Site: Send + Sync + 'static {
     }
 }
 
-/// A shop with its pages.
+/// A shop with its pages, behind its CDN if it has one.
 pub struct ShopSite {
     shop: Shop,
     pages: Pages,
+    cdn: Option<Cdn>,
 }
 
 impl ShopSite {
     /// A shop with its pages.
     #[must_use]
     pub fn new(shop: &Shop, pages: Pages) -> Self {
-        Self { shop: shop.clone(), pages }
+        Self { shop: shop.clone(), pages, cdn: Cdn::of(shop) }
     }
 }
 
@@ -82,8 +84,11 @@ impl Site for ShopSite {
                 return file;
             }
             let request = Request::from_parts(parts, body);
-            match self.pages.answer(&request).await {
-                Some(page) => page,
+            if let Some(page) = self.pages.answer(&request).await {
+                return page;
+            }
+            match &self.cdn {
+                Some(cdn) => cdn.request(request).await,
                 None => self.shop.request(request).await,
             }
         })

@@ -27,9 +27,9 @@ fn named(grant: &Grant, queues: &[QueueSpec]) -> Vec<engine::Grant> {
         Resource::Key { name } => format!("key/{PREFIX}-{name}"),
         Resource::Secret { name } => format!("secret/{PREFIX}/{name}"),
         Resource::Objects { name } => format!("object/{PREFIX}-files/{name}"),
-        // Neither mail nor searches leave through the engine. What the search adapter asks for is held against its grants where
+        // Neither mail nor searches nor requests to the CDN leave through the engine. What the search adapter asks for is held against its grants where
         // its exchanges are recorded (functions/search/tests).
-        Resource::Sender | Resource::Search { .. } => return Vec::new(),
+        Resource::Sender | Resource::Search { .. } | Resource::Distribution => return Vec::new(),
     };
     grant.actions.iter().map(|action| engine::Grant::new(*action, resource.clone())).collect()
 }

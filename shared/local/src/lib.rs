@@ -8,6 +8,7 @@ pub mod arguments;
 mod bells;
 mod busy;
 pub mod catalog_file;
+pub mod cdn;
 mod cors;
 pub mod costs;
 pub mod crash;

@@ -215,6 +215,9 @@ async fn run(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<E
     options.variables = tuned(vars);
     options.search = search_of(arguments, vars)?;
     let place = options.place.clone();
+    if !arguments.has("--no-cdn") {
+        options.cdn = Some(start::origin_secret(&place)?);
+    }
     let shop = Shop::open(options, registry::registry()).await?;
     start::search(&shop).await.map_err(|problem| explained(&problem))?;
     let pump = Pump::start(&shop);
@@ -392,7 +395,13 @@ async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
     let site = Arc::new(ShopSite::new(&shop, Pages::new(&shop, openapi)));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
-    let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
+    let target = Target {
+        base_url: url,
+        admin_email: ADMIN.into(),
+        admin_password: password,
+        origin_secret: String::new(),
+        local: true,
+    };
     let finish = race::race(&target, shoppers, units, sockets, shards).await;
     let reckoning = match &finish {
         Ok(finish) => {
@@ -413,12 +422,23 @@ async fn demo(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<
 async fn smoke(arguments: &Arguments, vars: &BTreeMap<String, String>) -> Result<ExitCode, Failure> {
     let url = arguments.get("--url").ok_or("smoke needs --url URL")?;
     let near = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"].iter().any(|start| url.starts_with(start));
+    // An emulator on this machine has a path before the API's own.
+    let local = arguments.has("--local") || near && !url.contains("/_aws/");
+    let secret = match set(vars, "OXCART_ORIGIN_SECRET") {
+        Some(secret) => secret.to_owned(),
+        // The shop on this machine keeps the one it made up beside its data.
+        None if local => {
+            let folder = Path::new(arguments.get("--data").unwrap_or(".oxcart"));
+            std::fs::read_to_string(folder.join(start::ORIGIN_SECRET)).unwrap_or_default().trim().to_owned()
+        }
+        None => String::new(),
+    };
     let target = Target {
         base_url: url.trim_end_matches('/').to_owned(),
         admin_email: arguments.get("--admin").or_else(|| set(vars, "OXCART_ADMIN_EMAIL")).unwrap_or(ADMIN).to_owned(),
         admin_password: set(vars, "OXCART_ADMIN_PASSWORD").unwrap_or_default().to_owned(),
-        // An emulator on this machine has a path before the API's own.
-        local: arguments.has("--local") || near && !url.contains("/_aws/"),
+        origin_secret: secret,
+        local,
     };
     let report = blackbox::run(&target, arguments.get("--filter")).await;
     println!("{report}");

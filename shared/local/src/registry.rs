@@ -58,6 +58,7 @@ pub fn tables() -> Vec<TableSpec> {
 pub fn queues() -> Vec<QueueSpec> {
     [
         cart::QUEUES,
+        catalog::QUEUES,
         checkout::QUEUES,
         exchange::QUEUES,
         inventory::QUEUES,

@@ -25,7 +25,8 @@ use lambda::{Auth, BoxError, Function, Route, Running, Trigger};
 use serde_json::{Value, json};
 
 use crate::bells::Bells;
-use crate::busy::Busy;
+use crate::busy::{Busy, Entered};
+use crate::cdn;
 use crate::cors::Cors;
 use crate::event::{self, Routed};
 use crate::provider::{Bank, Misbehaviour};
@@ -84,6 +85,8 @@ pub struct Options {
     pub cors_origins: Vec<String>,
     /// Which search engine it has.
     pub search: Search,
+    /// The secret of the CDN before it; without one there is no CDN. Who sends it as `x-oxcart-origin` stands behind the CDN.
+    pub cdn: Option<String>,
     /// Configuration variables that differ from the local defaults, by the names that functions know them by.
     pub variables: BTreeMap<String, String>,
     /// Further layers around the engine.
@@ -139,6 +142,7 @@ impl Options {
             mail: None,
             cors_origins: Vec::new(),
             search: Search::Off,
+            cdn: None,
             variables: BTreeMap::new(),
             layers: None,
             clocks: None,
@@ -225,6 +229,8 @@ pub(crate) struct Inner {
     cors: Cors,
     around: Option<Around>,
     search: Option<search::engine::Adapter>,
+    /// What the CDN before it keeps, and its secret.
+    edge: Option<(Arc<cdn::Store>, String)>,
     /// The other half of the built-in payment provider.
     pub bank: Arc<Bank>,
     mail: PathBuf,
@@ -288,6 +294,14 @@ impl Shop {
             Some(adapter) => platform.with_adapter(adapter),
             None => platform,
         };
+        let edge = options.cdn.clone().map(|secret| (Arc::<cdn::Store>::default(), secret));
+        let platform = match &edge {
+            Some((store, _)) => {
+                let adapter: aws::cdn::Adapter = store.clone();
+                platform.with_adapter(adapter)
+            }
+            None => platform,
+        };
         let router = Router::new(&registry.functions);
         let connect = |function: Function| {
             let guard = Arc::new(Guard::new(grants::of(&function, &registry.queues, &platform.config().payments)));
@@ -318,6 +332,7 @@ impl Shop {
             cors: Cors::new(options.cors_origins),
             around: options.around,
             search,
+            edge,
             bank: bank.clone(),
             mail,
             mail_is_temporary,
@@ -336,6 +351,16 @@ impl Shop {
     #[must_use]
     pub fn search(&self) -> Option<&search::engine::Adapter> {
         self.0.search.as_ref()
+    }
+
+    /// What the CDN before it keeps, and its secret; `None` without a CDN.
+    pub(crate) fn edge(&self) -> Option<(Arc<cdn::Store>, String)> {
+        self.0.edge.clone()
+    }
+
+    /// Counts something as running until the answer is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        self.0.busy.enter()
     }
 
     /// The engine.
@@ -459,16 +484,20 @@ impl Shop {
         if let Some(preflight) = self.0.cors.preflight(&parts) {
             return preflight;
         }
-        let origin = parts.headers.get(header::ORIGIN).cloned();
-        let head = parts.method == Method::HEAD;
-        if head {
+        let asked = parts.clone();
+        if parts.method == Method::HEAD {
             parts.method = Method::GET;
         }
         let id = self.request_id();
-        let mut response =
+        let response =
             self.answer(&parts, body, &id, None).await.unwrap_or_else(|problem| problem_response(&problem, &id));
-        self.0.cors.allow(origin.as_ref(), response.headers_mut());
-        if head {
+        self.finished(&asked, response)
+    }
+
+    /// What depends on who asks, and how: CORS, and no body for a HEAD.
+    pub(crate) fn finished(&self, asked: &Parts, mut response: Response<Bytes>) -> Response<Bytes> {
+        self.0.cors.allow(asked.headers.get(header::ORIGIN), response.headers_mut());
+        if asked.method == Method::HEAD {
             let length = response.body().len();
             response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
             *response.body_mut() = Bytes::new();
@@ -662,6 +691,7 @@ fn variables(options: &Options, pem: &str, mail: &Path) -> BTreeMap<String, Stri
         ("OXCART_MAIL_FROM", "Oxcart <shop@example.com>".to_owned()),
         ("OXCART_FUNCTION", "local".to_owned()),
         ("OXCART_SEARCH", options.search.name().to_owned()),
+        ("OXCART_CDN", if options.cdn.is_some() { "local" } else { "off" }.to_owned()),
         ("AWS_REGION", engine::REGION.to_owned()),
         // The engine looks at no signature; the SDK wants something to sign with.
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),

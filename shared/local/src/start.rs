@@ -1,7 +1,7 @@
 //! What a shop needs before its first visitor: a log, an administrator, products. Each is found again at a restart.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,8 @@ use crate::shop::{Shop, ShopError};
 
 /// The administrator.
 pub const ADMIN: &str = "admin@example.com";
+/// The file of the CDN's secret, beside the data.
+pub const ORIGIN_SECRET: &str = "origin-secret";
 /// All that the administrator may do.
 pub const ADMIN_SCOPES: &[&str] = &["admin", "staff:catalog", "staff:inventory", "staff:orders", "channel"];
 /// A log above this size is put aside when the shop starts; the one put aside before goes.
@@ -73,6 +75,17 @@ pub async fn administrator(shop: &Shop, place: &Place, given: Option<&str>) -> R
     let email = Email::parse(ADMIN).ok_or_else(|| Problem::internal("the administrator's address is none"))?;
     users::ensure_staff(shop.platform(), &email, &password, ADMIN_SCOPES).await?;
     Ok(password)
+}
+
+/// The secret of a shop's CDN. It is kept beside the data, readable for its owner only, so that the black-box suite finds it.
+pub fn origin_secret(place: &Place) -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes))?;
+    let secret = || kernel::id::fingerprint(&[&bytes]);
+    match place {
+        Place::Memory => Ok(secret()),
+        Place::Folder(folder) => kept_password(&folder.join(ORIGIN_SECRET), secret),
+    }
 }
 
 fn made_up(shop: &Shop) -> String {

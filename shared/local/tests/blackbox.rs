@@ -78,8 +78,14 @@ async fn the_suite_passes_and_every_grant_is_used() {
         ("OXCART_PAYMENT_TIMEOUT_MS".to_owned(), "1000".to_owned()),
         ("OXCART_TOKENS_SPARE".into(), "alias/oxcart-local-tokens-spare".into()),
     ]);
-    let options =
-        Options { offload: true, base_url: url.clone(), variables, search: Search::Embedded, ..Options::memory() };
+    let options = Options {
+        offload: true,
+        base_url: url.clone(),
+        variables,
+        search: Search::Embedded,
+        cdn: Some("behind-the-cdn".into()),
+        ..Options::memory()
+    };
     let shop = Shop::open(options, registry::registry()).await.unwrap();
     let pump = Pump::start(&shop);
     let password = start::administrator(&shop, &Place::Memory, None).await.unwrap();
@@ -88,7 +94,13 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(gateway::serve(listener, site, async move { drop(stopped.await) }));
 
-    let target = Target { base_url: url, admin_email: ADMIN.into(), admin_password: password, local: true };
+    let target = Target {
+        base_url: url,
+        admin_email: ADMIN.into(),
+        admin_password: password,
+        origin_secret: "behind-the-cdn".into(),
+        local: true,
+    };
     let report = blackbox::run(&target, None).await;
     assert!(report.success(), "{report}");
     for (units, shards) in [(5, 1), (12, 8)] {

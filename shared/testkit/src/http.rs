@@ -75,7 +75,12 @@ enum Pool {
 pub struct Client {
     base: String,
     pool: Pool,
+    /// The secret of the CDN, sent with every request.
+    secret: Option<HeaderValue>,
 }
+
+/// The header by which the CDN makes itself known.
+const ORIGIN: HeaderName = HeaderName::from_static("x-oxcart-origin");
 
 fn builder() -> legacy::Builder {
     let mut builder = legacy::Client::builder(TokioExecutor::new());
@@ -129,7 +134,13 @@ impl Client {
         } else {
             Pool::Plain(builder().build(plain()))
         };
-        Ok(Self { base, pool })
+        Ok(Self { base, pool, secret: None })
+    }
+
+    /// The same, standing behind the CDN that has this secret; empty is nowhere in particular.
+    pub fn behind(self, secret: &str) -> Result<Self, HttpError> {
+        let value = HeaderValue::from_str(secret).map_err(|_| HttpError::BadUrl("not a secret of a CDN".into()))?;
+        Ok(Self { secret: Some(value).filter(|value| !value.is_empty()), ..self })
     }
 
     /// Puts a body of any size at an address, as it comes; gives the status. Each piece may take its time.
@@ -158,7 +169,7 @@ impl Client {
             Pool::Plain(_) => Pool::Plain(builder().build(plain())),
             Pool::Tls(connector, _) => Pool::Tls(connector.clone(), builder().build(connector.clone())),
         };
-        Self { base: self.base.clone(), pool }
+        Self { base: self.base.clone(), pool, secret: self.secret.clone() }
     }
 
     /// The base URL, without a slash at its end.
@@ -253,6 +264,7 @@ impl Request<'_> {
         let mut request = http::Request::builder().method(self.method).uri(&uri);
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers);
+            headers.extend(self.client.secret.clone().map(|secret| (ORIGIN, secret)));
         }
         let request =
             request.body(Full::new(self.body)).map_err(|error| HttpError::BadUrl(format!("{uri}: {error}")))?;

@@ -27,6 +27,9 @@ pub struct Target {
     pub admin_email: String,
     /// Its password; empty when there is none to be had.
     pub admin_password: String,
+    /// The secret of the CDN before it, so that what was written is read at once: `OXCART_ORIGIN_SECRET`. Empty without a CDN,
+    /// and where it is not known.
+    pub origin_secret: String,
     /// Whether this is our own gateway. Elsewhere API Gateway answers some requests itself, with bodies of its own.
     pub local: bool,
 }

@@ -242,7 +242,7 @@ impl Shop {
     /// Opens a shop. Nothing is sent yet.
     pub fn open(target: &Target) -> Result<Self, HttpError> {
         Ok(Self(Arc::new(Inner {
-            client: Client::new(&target.base_url)?,
+            client: Client::new(&target.base_url)?.behind(&target.origin_secret)?,
             target: target.clone(),
             run: run_id(),
             counter: AtomicU64::new(0),
@@ -255,6 +255,11 @@ impl Shop {
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.0.client
+    }
+
+    /// A client that comes as any visitor does, through the CDN.
+    pub fn visitor(&self) -> Outcome<Client> {
+        Ok(Client::new(&self.0.target.base_url)?)
     }
 
     /// The target.
@@ -513,6 +518,7 @@ mod tests {
             base_url: "http://localhost:1".into(),
             admin_email: String::new(),
             admin_password: String::new(),
+            origin_secret: String::new(),
             local: true,
         };
         let (one, two) = (Shop::open(&target).unwrap(), Shop::open(&target).unwrap());

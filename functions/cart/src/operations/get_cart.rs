@@ -2,7 +2,7 @@
 
 use kernel::Problem;
 use kernel::problem::code;
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 
 use crate::operations::{CartPath, Shelves, shown, unknown};
 use crate::table::LoadCart;
@@ -14,7 +14,7 @@ pub fn function() -> Function {
     Http::get("get-cart", "/v1/carts/{id}")
         .summary("A cart at present prices; lines whose price or availability changed say so")
         .auth(Auth::Anyone)
-        .cache(Cache::NoStore)
+        .cache(Freshness::NoStore)
         .reply::<CartView>(200, "The cart")
         .problems(&[code::CART_NOT_FOUND])
         .handle(handle)

@@ -2,7 +2,7 @@
 //! depend on who asks: what is not sold is not there.
 
 use kernel::{Currency, Problem, ProductId, Slug};
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ pub fn function() -> Function {
     Http::get("get-product", "/v1/products/{id}")
         .summary("One product, by its id or its slug")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .cache(Freshness::Product)
         .reply::<Product>(200, "The product")
         .reply_empty(301, "The product has another slug now: `Location` says where it is")
         .problems(&[kernel::problem::code::PRODUCT_NOT_FOUND])

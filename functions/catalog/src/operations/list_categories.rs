@@ -1,7 +1,7 @@
 //! `GET /v1/categories`: the tree of categories with how many products are sold in each.
 
 use kernel::Problem;
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 
 use crate::category::Categories;
 use crate::table::ReadCategories;
@@ -12,7 +12,7 @@ pub fn function() -> Function {
     Http::get("list-categories", "/v1/categories")
         .summary("The tree of categories, with counts")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .cache(Freshness::Categories)
         .reply::<Categories>(200, "The tree")
         .handle(handle)
 }

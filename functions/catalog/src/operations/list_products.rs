@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use kernel::limits::{LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
 use kernel::{CategoryPath, Currency, Problem, ProductId};
-use lambda::{Auth, Cache, Call, Function, Http, Nothing, Page, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Nothing, Page, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ pub fn function() -> Function {
     Http::get("list-products", "/v1/products")
         .summary("The products of a category, a tag or a brand, page by page")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .cache(Freshness::List)
         .reply::<Page<Product>>(
             200,
             "A page of products; with a filter it may be shorter than the limit although there is a next one",

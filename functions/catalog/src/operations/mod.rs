@@ -4,6 +4,7 @@ pub mod archive_product;
 pub mod create_product;
 pub mod get_product;
 pub mod inspect_product;
+pub mod invalidate_cdn;
 pub mod list_categories;
 pub mod list_products;
 pub mod list_products_by_status;

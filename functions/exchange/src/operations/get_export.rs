@@ -2,7 +2,7 @@
 
 use kernel::Problem;
 use kernel::problem::code;
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 
 use crate::files::{ADDRESS_LIFE, ShareExport};
 use crate::job::Status;
@@ -17,7 +17,7 @@ pub fn function() -> Function {
         .summary("How far an export is, and where to download it")
         .auth(Auth::STAFF_CATALOG)
         // The address in it is a secret that ends.
-        .cache(Cache::NoStore)
+        .cache(Freshness::NoStore)
         .reply::<ExportView>(200, "The export")
         .problems(&[code::EXPORT_NOT_FOUND])
         .handle(handle)

@@ -3,21 +3,18 @@
 use http::header::CACHE_CONTROL;
 use kernel::Problem;
 use kernel::problem::code;
-use lambda::{Cache, Call, Function, Http, Reply};
+use lambda::{Call, Freshness, Function, Http, Reply};
 
 use super::{SkuPath, no_such_sku};
 use crate::stock::Availability;
 use crate::table::ReadStock;
-
-/// What is gone stays gone for a while: then the CDN answers the crowd.
-const GONE: Cache = Cache::Public { max_age: 10, stale: 30 };
 
 /// The declaration.
 #[must_use]
 pub fn function() -> Function {
     Http::get("get-availability", "/v1/inventory/{sku}")
         .summary("Whether a SKU can be bought, and how many units")
-        .cache(Cache::Public { max_age: 1, stale: 5 })
+        .cache(Freshness::Availability)
         .reply::<Availability>(200, "the availability")
         .problems(&[code::SKU_NOT_FOUND])
         .handle(handle)
@@ -34,5 +31,5 @@ async fn handle(call: Call<SkuPath>, stock: ReadStock) -> Result<Reply, Problem>
     let counters = keys.iter().filter_map(|key| Some((key, snapshot.counters.get(key)?)));
     let reply = Reply::ok(&Availability::of(sku, &settings, counters));
     let gone = settings.drop.is_some_and(|drop| drop.gone);
-    Ok(if gone { reply.header(CACHE_CONTROL, &GONE.header()) } else { reply })
+    Ok(if gone { reply.header(CACHE_CONTROL, &Freshness::SoldOut.header()) } else { reply })
 }

@@ -34,7 +34,7 @@ pub fn functions() -> Vec<Function> {
             .stream(&promotions::table::TABLE, relay_promotions)
             .binary("relay-stream"),
         Consumer::new("relay-stream-catalog")
-            .summary("Carry changes of products to the worker that indexes them")
+            .summary("Carry changes of products to the workers that index them and drop them from the CDN")
             .batch(100)
             .stream(&catalog::table::TABLE, relay_catalog)
             .binary("relay-stream"),
@@ -133,11 +133,12 @@ impl Capability for PromotionQueues {
     }
 }
 
-/// The queue that changes of products go to.
+/// The queues that changes of products go to.
 #[derive(Clone)]
 struct CatalogQueues(Vec<(&'static str, Queue)>);
 
-const OF_CATALOG: [&QueueSpec; 1] = [&search::operations::index_products::QUEUE];
+const OF_CATALOG: [&QueueSpec; 2] =
+    [&search::operations::index_products::QUEUE, &catalog::operations::invalidate_cdn::QUEUE];
 
 impl Capability for CatalogQueues {
     fn grants() -> Vec<Grant> {

@@ -6,7 +6,7 @@ use catalog::table::FindProduct;
 use kernel::Problem;
 use kernel::limits::{PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::code;
-use lambda::{Auth, Cache, Call, Function, Http, Page, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Page, Reply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,7 +31,7 @@ pub fn function() -> Function {
     Http::get("list-reviews", "/v1/products/{id}/reviews")
         .summary("What customers think of a product, newest first")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .cache(Freshness::Reviews)
         .reply::<Page<ReviewView>>(200, "A page of reviews")
         .problems(&[code::PRODUCT_NOT_FOUND, code::INVALID_CURSOR])
         .handle(handle)

@@ -2,7 +2,7 @@
 
 use kernel::Problem;
 use kernel::problem::code;
-use lambda::{Auth, Cache, Call, Function, Http, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Reply};
 
 use super::start_reindex::ReindexView;
 use crate::table::ReadReindex;
@@ -13,7 +13,7 @@ pub fn function() -> Function {
     Http::get("get-reindex", "/v1/admin/search/reindex")
         .summary("How the last rebuilding of the search index stands")
         .auth(Auth::STAFF_CATALOG)
-        .cache(Cache::NoStore)
+        .cache(Freshness::NoStore)
         .reply::<ReindexView>(200, "The last rebuilding")
         .problems(&[code::REINDEX_NOT_FOUND])
         .handle(handle)

@@ -1,7 +1,7 @@
 //! `GET /v1/admin/search/rules`: what staff wants shoppers to find.
 
 use kernel::Problem;
-use lambda::{Auth, Cache, Call, Function, Http, Page, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Page, Reply};
 
 use crate::table::{ListRules, RuleOfQuery};
 
@@ -11,7 +11,7 @@ pub fn function() -> Function {
     Http::get("list-search-rules", "/v1/admin/search/rules")
         .summary("What staff wants shoppers to find for queries; the first 1000, by query")
         .auth(Auth::STAFF_CATALOG)
-        .cache(Cache::NoStore)
+        .cache(Freshness::NoStore)
         .reply::<Page<RuleOfQuery>>(200, "The rules")
         .handle(handle)
 }

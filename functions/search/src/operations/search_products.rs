@@ -9,7 +9,7 @@ use catalog::table::FindProducts;
 use kernel::limits::{AMOUNT_MAX, LABEL_CHARS, PAGE_DEFAULT, PAGE_MAX};
 use kernel::problem::{FieldError, Place, code};
 use kernel::{CategoryPath, Currency, Problem, ProductId};
-use lambda::{Auth, Cache, Call, Function, Http, Nothing, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Nothing, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -239,7 +239,7 @@ pub fn function() -> Function {
     Http::get("search-products", "/v1/search")
         .summary("Finds products, with facets, typo tolerance and ranking")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 10, stale: 30 })
+        .cache(Freshness::Search)
         .reply::<SearchPage>(200, "What was found")
         .problems(&[code::INVALID_CURSOR, code::SEARCH_OFF, code::SEARCH_UNAVAILABLE])
         .handle(handle)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use catalog::table::FindProducts;
 use kernel::problem::code;
 use kernel::{Currency, Money, Problem, ProductId, Slug};
-use lambda::{Auth, Cache, Call, Function, Http, Nothing, Reply};
+use lambda::{Auth, Call, Freshness, Function, Http, Nothing, Reply};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ pub fn function() -> Function {
     Http::get("suggest", "/v1/search/suggestions")
         .summary("Completions and products, from the first letter")
         .auth(Auth::Anyone)
-        .cache(Cache::Public { max_age: 60, stale: 300 })
+        .cache(Freshness::Search)
         .reply::<Suggestions>(200, "What the shopper may mean")
         .problems(&[code::SEARCH_OFF, code::SEARCH_UNAVAILABLE])
         .handle(handle)

@@ -4,7 +4,7 @@
 use aws::keys::{PublicKey, SparePublicKey};
 use kernel::Problem;
 use lambda::token::{key_id, modulus_and_exponent};
-use lambda::{Cache, Call, Function, Http, Reply};
+use lambda::{Call, Freshness, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub struct Key {
 pub fn function() -> Function {
     Http::get("get-jwks", "/.well-known/jwks.json")
         .summary("The keys that access tokens are verified with.")
-        .cache(Cache::Public { max_age: 300, stale: 3600 })
+        .cache(Freshness::Keys)
         .reply::<KeySet>(200, "The keys.")
         .handle(handle)
 }

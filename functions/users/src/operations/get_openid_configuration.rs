@@ -1,7 +1,7 @@
 //! `GET /.well-known/openid-configuration`: where API Gateway's JWT authorizer finds the keys.
 
 use kernel::Problem;
-use lambda::{Cache, Call, Function, Http, Reply};
+use lambda::{Call, Freshness, Function, Http, Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub struct Discovery {
 pub fn function() -> Function {
     Http::get("get-openid-configuration", "/.well-known/openid-configuration")
         .summary("What clients and API Gateway need to know about the issuer of access tokens.")
-        .cache(Cache::Public { max_age: 300, stale: 3600 })
+        .cache(Freshness::Keys)
         .reply::<Discovery>(200, "The issuer.")
         .handle(handle)
 }

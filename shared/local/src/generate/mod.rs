@@ -1,8 +1,9 @@
-//! Everything that is written from the registry: what Terraform reads, the OpenAPI, cargo-lambda's router, the table of
-//! endpoints in the README, and the `[[bin]]` sections. The files are checked in; `--check` and a test compare them byte
+//! Everything that is written from the registry: what Terraform reads, the plan of the CDN, the OpenAPI, cargo-lambda's router, the tables of
+//! endpoints in the README and of kinds in docs/caching.md, and the `[[bin]]` sections. The files are checked in; `--check` and a test compare them byte
 //! for byte, so that none can be edited by hand or forgotten.
 
 mod bins;
+mod caching;
 mod cargo_lambda;
 mod functions_json;
 pub mod openapi;
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 use aws::{QueueSpec, TableSpec};
 use lambda::Function;
 use serde::Serialize;
+
+use crate::cdn::plan::Plan;
 
 /// A service and its functions.
 pub struct Service {
@@ -127,14 +130,25 @@ pub fn files(source: &Source, root: &Path) -> Result<Vec<(PathBuf, String)>, Gen
         wrong.extend(error.0);
         String::new()
     });
+    let caching = caching::text(source, root).unwrap_or_else(|error| {
+        wrong.extend(error.0);
+        String::new()
+    });
+    let functions: Vec<&Function> = source.functions().map(|(_, function)| function).collect();
+    let cdn = Plan::of(&functions).map(|plan| pretty(&plan)).unwrap_or_else(|errors| {
+        wrong.extend(errors);
+        String::new()
+    });
     if !wrong.is_empty() {
         return Err(GenerateError(wrong));
     }
     let mut files = vec![
         (PathBuf::from("infra/generated/functions.json"), functions_json::text(source)),
+        (PathBuf::from("infra/generated/cdn.json"), cdn),
         (PathBuf::from("infra/openapi.json"), openapi),
         (PathBuf::from("CargoLambda.toml"), cargo_lambda::text(source)),
         (PathBuf::from("README.md"), readme),
+        (PathBuf::from(caching::PATH), caching),
     ];
     files.extend(bins);
     Ok(files)

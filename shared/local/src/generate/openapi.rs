@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::Code;
 use kernel::limits::KEY_CHARS;
 use kernel::problem::code;
-use lambda::{Auth, Cache, Function, Idempotency, Route};
+use lambda::{Auth, Freshness, Function, Idempotency, Route};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -358,7 +358,7 @@ fn add_reply(response: &mut Value, status: u16, description: &str, schema: Optio
     if schema.is_some() && route.method == http::Method::GET {
         header("ETag", "ETag");
     }
-    if route.cache != Cache::NoStore {
+    if route.cache != Freshness::NoStore {
         header("Cache-Control", "CacheControl");
     }
     if matches!(status, 201 | 202) {

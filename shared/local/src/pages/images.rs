@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use include_dir::{Dir, include_dir};
+use lambda::Freshness;
 
 use super::{answer, set};
 
@@ -24,7 +25,7 @@ pub(super) fn image(name: &str, headers: &HeaderMap) -> Option<Response<Bytes>> 
         answer(StatusCode::OK, kind(name), Bytes::from_static(content))
     };
     set(&mut response, header::ETAG, &tag);
-    set(&mut response, header::CACHE_CONTROL, "public, max-age=604800");
+    set(&mut response, header::CACHE_CONTROL, &Freshness::Image.header());
     Some(response)
 }
 
@@ -40,7 +41,7 @@ fn kind(name: &str) -> &'static str {
 /// The icon.
 pub(super) fn icon() -> Response<Bytes> {
     let mut response = answer(StatusCode::OK, "image/svg+xml", ICON);
-    set(&mut response, header::CACHE_CONTROL, "public, max-age=604800");
+    set(&mut response, header::CACHE_CONTROL, &Freshness::Image.header());
     response
 }
 

@@ -5,6 +5,7 @@
 //! case that cannot be tried on a target says why; it is never counted as passed.
 
 mod abuse;
+mod caching;
 mod cart;
 mod catalog;
 mod check;
@@ -69,6 +70,7 @@ where
 pub fn cases() -> Vec<Case> {
     let modules = [
         abuse::cases(),
+        caching::cases(),
         catalog::cases(),
         reviews::cases(),
         exchange::cases(),
@@ -270,6 +272,7 @@ mod tests {
             base_url: "http://127.0.0.1:9".into(),
             admin_email: String::new(),
             admin_password: String::new(),
+            origin_secret: String::new(),
             local: true,
         };
         let report = run(&target, None).await;
