@@ -17,7 +17,7 @@ use inventory::{CounterKey, HoldDecision, StockSank};
 use kernel::limits::QUEUE_DELAY;
 use kernel::{OrderId, ProductId, ReservationId, Sku, Timestamp};
 use lambda::Change;
-use notifications::{Notice, NoticeKind};
+use notifications::{AccountNotice, AccountNoticeKind, Notice, NoticeKind};
 use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
 use promotions::table::UseItem;
@@ -27,6 +27,7 @@ use search::operations::index_products::Changed;
 use search::operations::run_reindex::Asked;
 use search::table::Reindex;
 use serde::{Deserialize, Serialize};
+use users::Account;
 
 /// A message and the queue it goes to.
 pub type Outgoing = (&'static QueueSpec, Message);
@@ -189,6 +190,28 @@ pub fn product_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
     if let Some(stale) = Stale::of(change.before::<Seen>().as_ref(), change.after::<Seen>().as_ref()) {
         let dropped = message(change, "product.stale.v1", "", stale, Duration::ZERO);
         out.push((&catalog::operations::invalidate_cdn::QUEUE, dropped));
+    }
+    out
+}
+
+/// A change of an account: the mails that its tickets ask for, each time one is given out. Sign-ins, locks and address books
+/// tell nobody.
+#[must_use]
+pub fn account_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
+    let Some(after) = change.after::<Account>() else { return Vec::new() };
+    let before = change.before::<Account>();
+    let mut out = Vec::new();
+    let mut mail = |kind: &str, about| {
+        let notice = AccountNotice { user_id: after.id.clone(), kind: about };
+        let message = message(change, kind, "mail", notice, Duration::ZERO);
+        out.push((&notifications::operations::send_email::QUEUE, message));
+    };
+    if after.reset.is_some() && before.as_ref().is_none_or(|old| old.reset != after.reset) {
+        mail("password.reset_asked.v1", AccountNoticeKind::PasswordReset);
+    }
+    if after.email_change.is_some() && before.as_ref().is_none_or(|old| old.email_change != after.email_change) {
+        mail("email.change_asked.v1", AccountNoticeKind::EmailChange);
+        mail("email.change_told.v1", AccountNoticeKind::EmailChangeAsked);
     }
     out
 }

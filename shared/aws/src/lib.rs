@@ -18,7 +18,7 @@ pub mod tls;
 pub mod transport;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{AttemptLimits, Config, ConfigError, Limit};
+pub use config::{AttemptLimits, Config, ConfigError, Limit, SignInLimits};
 pub use grants::{Capability, Grant, Resource};
 pub use keys::{KeySpec, LiveSecret, SecretSpec, Signer, SigningSecret};
 pub use platform::{LogSink, Platform};

@@ -5,7 +5,8 @@ use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
 use crate::routes::{
-    Outgoing, order_changed, payment_reported, product_changed, promotion_changed, search_changed, stock_changed,
+    Outgoing, account_changed, order_changed, payment_reported, product_changed, promotion_changed, search_changed,
+    stock_changed,
 };
 
 /// The relays, one per table.
@@ -41,6 +42,11 @@ pub fn functions() -> Vec<Function> {
             .summary("Carry rebuildings of the search index to the worker that does them")
             .batch(100)
             .stream(&search::table::TABLE, relay_search)
+            .binary("relay-stream"),
+        Consumer::new("relay-stream-users")
+            .summary("Carry what owners of accounts asked for to the worker that sends mail")
+            .batch(100)
+            .stream(&users::table::USERS, relay_users)
             .binary("relay-stream"),
     ]
 }
@@ -161,6 +167,22 @@ impl Capability for SearchQueues {
     }
 }
 
+/// The queue that changes of accounts go to.
+#[derive(Clone)]
+struct UserQueues(Vec<(&'static str, Queue)>);
+
+const OF_USERS: [&QueueSpec; 1] = [&notifications::operations::send_email::QUEUE];
+
+impl Capability for UserQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_USERS)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_USERS.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
 async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, order_changed).await
 }
@@ -183,6 +205,10 @@ async fn relay_catalog(changes: Vec<Change>, cx: Cx, queues: CatalogQueues) -> R
 
 async fn relay_search(changes: Vec<Change>, cx: Cx, queues: SearchQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, search_changed).await
+}
+
+async fn relay_users(changes: Vec<Change>, cx: Cx, queues: UserQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, account_changed).await
 }
 
 /// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that

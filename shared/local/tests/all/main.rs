@@ -10,6 +10,7 @@ mod golden_events;
 mod idempotency;
 mod imports;
 mod money;
+mod people;
 mod physics;
 mod promotions;
 mod pump;

@@ -19,6 +19,7 @@ mod inventory;
 mod ledger;
 mod orders;
 mod payments;
+mod people;
 mod policies;
 mod promotions;
 mod recommendations;
@@ -91,6 +92,7 @@ pub fn cases() -> Vec<Case> {
         search::cases(),
         recommendations::cases(),
         users::cases(),
+        people::cases(),
         http_contract::cases(),
         idempotency::cases(),
         warehouses::cases(),
