@@ -17,7 +17,7 @@ locals {
     { for name, q in local.queues : "queue ${name}" => "${local.sqs}${name}${q.fifo ? ".fifo" : ""}" },
     { for name, q in local.queues : "dead-letters ${name}" => "${local.sqs}${name}-dead${q.fifo ? ".fifo" : ""}" },
     { for name, t in local.streams : "stream-dead-letters ${name}" => "${local.sqs}${name}-stream-dead" },
-    { for name in local.keys : "key ${name}" => aws_kms_key.this[name].arn },
+    { for name in local.keys : "key ${name}" => local.key_arns[name] },
     { for name in local.secrets : "secret ${name}" => aws_secretsmanager_secret.this[name].arn },
     # S3 knows a folder only as "every key that begins so": the one form in which a policy can name it.
     { for name in local.folders : "objects ${name}" => "arn:${data.aws_partition.current.partition}:s3:::${local.files_bucket}/${name}/*" },

@@ -27,8 +27,11 @@ locals {
   schedules = { for name, f in local.functions : name => f.trigger if f.trigger.type == "schedule" }
   discovery = { for name, t in local.http : name => t if startswith(t.path, "/.well-known/") }
 
-  # The key whose public half verifies tokens.
-  token_key     = "tokens"
+  # The keys whose public halves verify tokens: one signs, the other will or did. Which of the two plays which part is a
+  # setting; policies and functions know the parts only.
+  token_parts   = var.tokens_swapped ? { tokens = "tokens-spare", "tokens-spare" = "tokens" } : {}
+  key_arns      = { for name in local.keys : name => aws_kms_key.this[lookup(local.token_parts, name, name)].arn }
+  token_keys    = [for name in ["tokens", "tokens-spare"] : name if contains(local.keys, name)]
   files_bucket  = "${local.prefix}-files-${local.account}-${var.region}"
   mail_identity = coalesce(var.mail_identity, var.mail_from)
   queue_base = (
@@ -143,12 +146,12 @@ resource "aws_kms_alias" "this" {
   for_each = local.keys
 
   name          = "alias/${local.prefix}-${each.key}"
-  target_key_id = aws_kms_key.this[each.key].key_id
+  target_key_id = local.key_arns[each.key]
 }
 
 data "aws_kms_public_key" "token" {
-  count  = contains(local.keys, local.token_key) ? 1 : 0
-  key_id = aws_kms_key.this[local.token_key].arn
+  for_each = toset(local.token_keys)
+  key_id   = local.key_arns[each.key]
 }
 
 # The value is drawn by Secrets Manager in the middle of an apply and handed to a write-only argument: neither the plan
@@ -239,7 +242,7 @@ module "function" {
       OXCART_PAYMENTS   = var.payments
     },
     contains(keys(local.http), each.key) && length(data.aws_kms_public_key.token) > 0
-    ? { OXCART_JWT_PUBLIC_KEY = data.aws_kms_public_key.token[0].public_key_pem }
+    ? { OXCART_JWT_PUBLIC_KEY = join("", [for name in local.token_keys : data.aws_kms_public_key.token[name].public_key_pem]) }
     : {},
     length([for g in each.value.grants : g if g.resource.type == "objects"]) > 0 ? { OXCART_FILES = local.files_bucket } : {},
     { OXCART_SEARCH = var.search == null ? "off" : "opensearch" },
@@ -256,7 +259,8 @@ module "function" {
       OXCART_ORIGIN_DIGESTS = join(",", module.cdn[0].digests)
     },
     var.stripe_url == null ? {} : { OXCART_STRIPE_URL = var.stripe_url },
-    contains(local.keys, local.token_key) ? { OXCART_TOKENS_KEY = aws_kms_key.this[local.token_key].arn } : {},
+    contains(local.token_keys, "tokens") ? { OXCART_TOKENS_KEY = local.key_arns["tokens"] } : {},
+    contains(local.token_keys, "tokens-spare") ? { OXCART_TOKENS_SPARE = local.key_arns["tokens-spare"] } : {},
     var.environment,
   )
 }

@@ -188,3 +188,9 @@ variable "api_path_style" {
   type        = bool
   default     = true
 }
+
+variable "tokens_swapped" {
+  description = "Which of the two keys of access tokens signs: false the one that was made as `tokens`, true the other. Changing it rolls the key (docs/operations.md)."
+  type        = bool
+  default     = false
+}

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use kernel::limits::CART_LIFE;
+use kernel::limits::{CART_LIFE, CART_LINES, LINE_QUANTITY};
 use kernel::{CartId, CouponCode, Currency, Money, OrderId, ProductId, Sku, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A cart as it is stored: one item.
@@ -95,7 +96,107 @@ pub fn expiry(now: Timestamp) -> i64 {
     now.after(CART_LIFE).seconds()
 }
 
+/// What of a cart did not simply go over into another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "CartMergeNote")]
+pub struct MergeNote {
+    /// What happened.
+    pub kind: MergeNoteKind,
+    /// Which line it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sku: Option<Sku>,
+    /// Which coupon it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coupon: Option<CouponCode>,
+}
+
+/// What happens to what cannot simply go over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeNoteKind {
+    /// Both together were more units than a line may have: it has as many as it may.
+    QuantityCapped,
+    /// The cart had no room for another line: it stays where it was.
+    CartFull,
+    /// It has no price in the cart's currency: it stays where it was.
+    NotInCurrency,
+    /// The cart has a coupon, which it keeps; the other one is gone.
+    CouponDropped,
+}
+
+/// Two carts after the one went over into the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The cart that has everything now.
+    pub into: Cart,
+    /// The one it came from, with what could not go over.
+    pub from: Cart,
+    /// What did not simply go over.
+    pub notes: Vec<MergeNote>,
+}
+
 impl Cart {
+    /// What becomes of two carts when `from` goes over into this one, both from here on in another version. Units of one SKU
+    /// are added up. A coupon comes along where this cart has none. `prices` are those of `from`'s lines in this cart's
+    /// currency, where the carts have different ones. `None` when nothing would move: it did before.
+    #[must_use]
+    pub fn merged(&self, from: &Self, prices: &BTreeMap<Sku, Money>, now: Timestamp) -> Option<Merged> {
+        let (mut into, mut left, mut notes) = (self.clone(), from.clone(), Vec::new());
+        for (sku, line) in from.in_order() {
+            match into.take_over(sku, line, from.added.get(sku).copied(), prices) {
+                Ok(note) => {
+                    left.lines.remove(sku);
+                    left.added.remove(sku);
+                    notes.extend(note.map(|kind| MergeNote { kind, sku: Some(sku.clone()), coupon: None }));
+                }
+                Err(kind) => notes.push(MergeNote { kind, sku: Some(sku.clone()), coupon: None }),
+            }
+        }
+        match (left.coupon.take(), &into.coupon) {
+            (Some(code), None) => into.coupon = Some(code),
+            (Some(code), Some(kept)) if code != *kept => {
+                notes.push(MergeNote { kind: MergeNoteKind::CouponDropped, sku: None, coupon: Some(code) });
+            }
+            _ => {}
+        }
+        if left.lines.len() == from.lines.len() && left.coupon == from.coupon {
+            return None;
+        }
+        for cart in [&mut into, &mut left] {
+            cart.version += 1;
+            cart.updated_at = now.max(cart.updated_at);
+            cart.expires = expiry(cart.updated_at);
+        }
+        Some(Merged { into, from: left, notes })
+    }
+
+    /// Takes a line of another cart over; `Err` when it must stay there.
+    fn take_over(
+        &mut self,
+        sku: &Sku,
+        line: &Line,
+        added: Option<Timestamp>,
+        prices: &BTreeMap<Sku, Money>,
+    ) -> Result<Option<MergeNoteKind>, MergeNoteKind> {
+        let have = self.lines.get(sku).map_or(0, |line| line.quantity);
+        let unit_price = match self.lines.get(sku) {
+            Some(mine) => mine.unit_price,
+            None if line.unit_price.currency == self.currency => line.unit_price,
+            None => *prices.get(sku).ok_or(MergeNoteKind::NotInCurrency)?,
+        };
+        if have == 0 && self.lines.len() >= CART_LINES {
+            return Err(MergeNoteKind::CartFull);
+        }
+        let both = have.saturating_add(line.quantity);
+        // A sum that is no amount of money is as much too many.
+        let fits = |quantity: u32| quantity <= LINE_QUANTITY && unit_price.times(quantity).is_ok();
+        let quantity = [both, LINE_QUANTITY, have].into_iter().find(|quantity| fits(*quantity)).unwrap_or(have);
+        let quantity = quantity.max(1);
+        self.lines.insert(sku.clone(), Line { quantity, unit_price, ..line.clone() });
+        self.added.entry(sku.clone()).or_insert(added.unwrap_or(self.updated_at));
+        Ok((quantity < both).then_some(MergeNoteKind::QuantityCapped))
+    }
+
     /// An empty cart.
     #[must_use]
     pub fn new(id: CartId, currency: Currency, now: Timestamp) -> Self {
@@ -184,6 +285,50 @@ pub(crate) mod tests {
         let shown: Vec<String> =
             cart(&[("B", 1, 1), ("C", 1, 1), ("A", 1, 1)]).in_order().iter().map(|(sku, _)| sku.to_string()).collect();
         assert_eq!(shown, ["B", "C", "A"]);
+    }
+
+    #[test]
+    fn merging_adds_up_and_a_second_time_moves_nothing() {
+        let now = Timestamp::from_millis(1_795_000_100_000);
+        let mut mine = cart(&[("A", 2, 100), ("B", 998, 100)]);
+        let mut guest = Cart { id: CartId::new([9; 16]), ..cart(&[("C", 1, 300), ("A", 3, 110), ("B", 5, 100)]) };
+        guest.coupon = CouponCode::parse("SPRING");
+        let merged = mine.merged(&guest, &BTreeMap::new(), now).unwrap();
+        let lines: Vec<(&str, u32)> =
+            merged.into.lines.iter().map(|(sku, line)| (sku.as_str(), line.quantity)).collect();
+        assert_eq!(lines, [("A", 5), ("B", LINE_QUANTITY), ("C", 1)]);
+        assert_eq!(merged.into.lines[&sku("A")].unit_price.amount, 100, "the price that this cart's shopper saw");
+        assert_eq!(merged.into.coupon, guest.coupon);
+        assert_eq!((merged.from.lines.len(), &merged.from.coupon, merged.from.added.len()), (0, &None, 0));
+        assert_eq!((merged.into.version, merged.from.version), (2, 2));
+        let kinds: Vec<_> = merged.notes.iter().map(|note| (note.kind, note.sku.clone())).collect();
+        assert_eq!(kinds, [(MergeNoteKind::QuantityCapped, Some(sku("B")))]);
+        assert_eq!(merged.into.merged(&merged.from, &BTreeMap::new(), now), None, "twice is once");
+        mine.coupon = CouponCode::parse("MINE");
+        let merged = mine.merged(&guest, &BTreeMap::new(), now).unwrap();
+        assert_eq!(merged.into.coupon, mine.coupon, "the cart's own coupon stays");
+        assert_eq!(merged.notes.last().unwrap().kind, MergeNoteKind::CouponDropped);
+    }
+
+    #[test]
+    fn what_cannot_go_over_stays_where_it_was() {
+        let now = Timestamp::from_millis(1_795_000_100_000);
+        let names: Vec<String> = (0..CART_LINES).map(|number| format!("S{number}")).collect();
+        let full: Vec<(&str, u32, i64)> = names.iter().map(|name| (name.as_str(), 1, 100)).collect();
+        let guest = cart(&[("S0", 1, 100), ("NEW", 1, 100)]);
+        let merged = cart(&full).merged(&guest, &BTreeMap::new(), now).unwrap();
+        assert_eq!(merged.into.lines.len(), CART_LINES);
+        assert_eq!(merged.from.lines.keys().map(Sku::as_str).collect::<Vec<_>>(), ["NEW"]);
+        assert_eq!(merged.notes[0].kind, MergeNoteKind::CartFull);
+        assert_eq!(merged.into.merged(&merged.from, &BTreeMap::new(), now), None);
+
+        let mut dollars = cart(&[]);
+        dollars.currency = Currency::USD;
+        let prices = BTreeMap::from([(sku("S0"), Money::new(120, Currency::USD))]);
+        let merged = dollars.merged(&guest, &prices, now).unwrap();
+        assert_eq!(merged.into.lines[&sku("S0")].unit_price, prices[&sku("S0")]);
+        assert_eq!(merged.notes[0].kind, MergeNoteKind::NotInCurrency);
+        assert!(merged.from.lines.contains_key(&sku("NEW")));
     }
 
     #[test]

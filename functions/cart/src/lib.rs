@@ -9,7 +9,7 @@ pub mod operations;
 pub mod table;
 pub mod view;
 
-pub use cart::{Bought, Cart, ClaimMark, Line, OrderPaid};
+pub use cart::{Bought, Cart, ClaimMark, Line, MergeNote, MergeNoteKind, Merged, OrderPaid};
 pub use view::{Availability, CartView, CouponView, LineView, PriceChange, Totals};
 
 /// The tables of this service.
@@ -26,6 +26,7 @@ pub fn functions() -> Vec<lambda::Function> {
         operations::get_cart::function(),
         operations::set_line::function(),
         operations::remove_line::function(),
+        operations::merge_cart::function(),
         operations::apply_coupon::function(),
         operations::remove_coupon::function(),
         operations::close_cart::function(),

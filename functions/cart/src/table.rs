@@ -1,14 +1,15 @@
 //! The `carts` table: one item a cart. Each command is one `UpdateItem` whose condition holds the rules (the cart exists, in
 //! this version, in this currency, with room); when it fails DynamoDB returns the item, and that says which rule it was.
 
-use aws::table::{Written, attribute, from_item, n, s, to_item, written};
+use aws::table::{Written, attribute, from_item, n, s, to_item, was_cancelled, written};
 use aws::{DataError, TableSpec, capability};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use kernel::limits::CART_LINES;
 use kernel::{CartId, CouponCode, OrderId, Sku, Timestamp};
 
-use crate::cart::{Cart, ClaimMark, Line, expiry};
+use crate::cart::{Cart, ClaimMark, Line, Merged, expiry};
 
 /// One cart an item. The item is dropped when nobody changed the cart for [`kernel::limits::CART_LIFE`].
 pub const TABLE: TableSpec =
@@ -45,6 +46,11 @@ capability!(
 capability!(
     /// Takes what was bought out of a cart.
     CloseCart on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+);
+
+capability!(
+    /// Moves one cart into another.
+    MergeCarts on TABLE: ["dynamodb:GetItem", "dynamodb:UpdateItem"]
 );
 
 /// A change of one line.
@@ -118,6 +124,94 @@ pub enum Claim {
     Used,
     /// There is no such cart.
     NoCart,
+}
+
+/// A merge that was worked out on two carts as they were read.
+#[derive(Clone, Copy, Debug)]
+pub struct Merge<'a> {
+    /// The cart that takes, as it was read.
+    pub into: &'a Cart,
+    /// The cart that gives, as it was read.
+    pub from: &'a Cart,
+    /// The dead order that had claimed the giving cart.
+    pub dead: Option<&'a OrderId>,
+    /// What they become.
+    pub merged: &'a Merged,
+    /// The request that asks for it.
+    pub request: &'a str,
+}
+
+impl MergeCarts {
+    /// Both carts as they stand now.
+    pub async fn load(&self, into: &CartId, from: &CartId) -> Result<(Option<Cart>, Option<Cart>), DataError> {
+        let one = async |id: &CartId| -> Result<Option<Cart>, DataError> {
+            self.table.get(self.table.key(id.as_str()), true).await?.map(from_item).transpose()
+        };
+        futures_util::future::try_join(one(into), one(from)).await
+    }
+
+    /// Writes both carts, both or neither; `false` when one of them changed since it was read, or an order claimed the one
+    /// that gives.
+    pub async fn merge(&self, merge: Merge<'_>) -> Result<bool, DataError> {
+        let into = self.replace(merge.into, &merge.merged.into, merge.request)?;
+        let free = match merge.dead {
+            None => "attribute_not_exists(#claim)",
+            Some(_) => "#claim.#order = :dead",
+        };
+        let mut from = self
+            .replace(merge.from, &merge.merged.from, merge.request)?
+            .condition_expression(format!("#version = :read AND {free}"))
+            .expression_attribute_names("#claim", "claim");
+        if let Some(dead) = merge.dead {
+            from = from
+                .expression_attribute_names("#order", "order")
+                .expression_attribute_values(":dead", s(dead.as_str()));
+        }
+        let mut actions = Vec::new();
+        for update in [into, from] {
+            let update = update.build().map_err(|error| DataError::Invalid(error.to_string()))?;
+            actions.push(TransactWriteItem::builder().update(update).build());
+        }
+        match self.table.client().transact_write_items().set_transact_items(Some(actions)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if was_cancelled(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lines and coupon of a cart, if it is still in the version that was read. Its claim stays.
+    fn replace(&self, read: &Cart, next: &Cart, request: &str) -> Result<UpdateBuilder, DataError> {
+        let mut update = "SET #lines = :lines, #added = :added, #version = :version, #updated = :now, \
+            #expires = :expires, #by = :by"
+            .to_owned();
+        let mut builder = Update::builder();
+        match &next.coupon {
+            Some(code) => {
+                update.push_str(", #coupon = :coupon");
+                builder = builder.expression_attribute_values(":coupon", s(code.as_str()));
+            }
+            None => update.push_str(" REMOVE #coupon"),
+        }
+        Ok(builder
+            .table_name(self.table.name())
+            .set_key(Some(self.table.key(read.id.as_str())))
+            .update_expression(update)
+            .condition_expression("#version = :read")
+            .expression_attribute_names("#lines", "lines")
+            .expression_attribute_names("#added", "added")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_names("#updated", "updated_at")
+            .expression_attribute_names("#expires", "expires")
+            .expression_attribute_names("#by", "changed_by")
+            .expression_attribute_names("#coupon", "coupon")
+            .expression_attribute_values(":lines", attribute(&next.lines)?)
+            .expression_attribute_values(":added", attribute(&next.added)?)
+            .expression_attribute_values(":version", attribute(&next.version)?)
+            .expression_attribute_values(":now", attribute(&next.updated_at)?)
+            .expression_attribute_values(":expires", n(next.expires))
+            .expression_attribute_values(":by", s(request))
+            .expression_attribute_values(":read", attribute(&read.version)?))
+    }
 }
 
 impl CreateCart {

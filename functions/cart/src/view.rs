@@ -12,7 +12,7 @@ use promotions::look::{Look, Viewer};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cart::{Cart, Line};
+use crate::cart::{Cart, Line, MergeNote};
 
 /// A cart, as its holder sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -30,6 +30,9 @@ pub struct CartView {
     pub coupon: Option<CouponView>,
     /// What it comes to.
     pub totals: Totals,
+    /// What of another cart did not simply go over into it; only in the answer to merging.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<MergeNote>,
 }
 
 /// The coupon of a cart, as things stand.
@@ -148,7 +151,15 @@ impl CartView {
         }
         let zero = Money::zero(cart.currency);
         let totals = Totals { subtotal, discount: zero, shipping: zero, tax: zero, total: subtotal };
-        Self { id: cart.id.clone(), version: cart.version, currency: cart.currency, lines, coupon: None, totals }
+        Self {
+            id: cart.id.clone(),
+            version: cart.version,
+            currency: cart.currency,
+            lines,
+            coupon: None,
+            totals,
+            notes: Vec::new(),
+        }
     }
 
     /// The same with its coupon, as a look found it: what it takes off, or why it does not.

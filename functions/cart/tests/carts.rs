@@ -22,7 +22,13 @@ use serde_json::{Value, json};
 use support::{Answer, Request, Stage};
 
 async fn stage() -> Option<Stage> {
-    let tables = [&catalog::table::TABLE, &inventory::table::TABLE, &cart::table::TABLE, &promotions::table::TABLE];
+    let tables = [
+        &catalog::table::TABLE,
+        &inventory::table::TABLE,
+        &cart::table::TABLE,
+        &promotions::table::TABLE,
+        &orders::table::TABLE,
+    ];
     support::open(&tables, cart::functions()).await
 }
 
@@ -370,6 +376,72 @@ async fn closing_meets_changes_and_loses_neither() {
     assert_eq!((cart.lines.keys().map(Sku::as_str).collect::<Vec<_>>(), cart.version), (vec!["POT"], 4));
 }
 
+async fn merge(stage: &Stage, into: &str, from: &str) -> Answer {
+    let request = stage.to("merge-cart").path("id", into).scope("customer");
+    request.json(&json!({ "from": from })).send().await
+}
+
+fn quantities(cart: &Cart) -> Vec<(&str, u32)> {
+    cart.lines.iter().map(|(sku, line)| (sku.as_str(), line.quantity)).collect()
+}
+
+#[tokio::test]
+async fn a_guests_cart_goes_over_once() {
+    let Some(stage) = stage().await else { return };
+    for name in ["TEA", "POT", "CUP"] {
+        product(&stage, name, 350, "EUR", 9).await;
+    }
+    let (mine, guest) = (cart(&stage).await, cart(&stage).await);
+    set(&stage, &mine, "TEA", 2).send().await.expect(200);
+    set(&stage, &mine, "CUP", 998).send().await.expect(200);
+    for (name, quantity) in [("POT", 1), ("TEA", 3), ("CUP", 5)] {
+        set(&stage, &guest, name, quantity).send().await.expect(200);
+    }
+    coupon(&stage, "SPRING", 10).await;
+    stage.to("apply-coupon").path("id", &guest).json(&json!({ "code": "SPRING" })).send().await.expect(200);
+    let merged = merge(&stage, &mine, &guest).await.expect(200);
+    assert_eq!(merged.body["notes"], json!([{ "kind": "quantity_capped", "sku": "CUP" }]));
+    assert_eq!(merged.body["coupon"]["code"], "SPRING");
+    let again = merge(&stage, &mine, &guest).await.expect(200);
+    assert_eq!((&again.body["version"], again.body.get("notes")), (&merged.body["version"], None));
+    let (into, from) = (load(&stage, &mine).await.unwrap(), load(&stage, &guest).await.unwrap());
+    assert_eq!(quantities(&into), [("CUP", 999), ("POT", 1), ("TEA", 5)]);
+    assert_eq!((from.lines.len(), from.added.len(), from.coupon), (0, 0, None));
+    // The guest's cart is a cart as before: what comes in later can go over later.
+    set(&stage, &guest, "POT", 1).send().await.expect(200);
+    merge(&stage, &mine, &guest).await.expect(200);
+    assert_eq!(load(&stage, &mine).await.unwrap().lines[&sku("POT")].quantity, 2);
+}
+
+#[tokio::test]
+async fn a_merge_that_cannot_be_leaves_both_carts_as_they_were() {
+    let Some(stage) = stage().await else { return };
+    product(&stage, "TEA", 350, "EUR", 9).await;
+    let (mine, guest) = (cart(&stage).await, cart(&stage).await);
+    set(&stage, &guest, "TEA", 2).send().await.expect(200);
+    let claims = ClaimCart::connect(&stage.data.platform).unwrap();
+    claim(&claims, &CartId::parse(&guest).unwrap(), 1, now(&stage), None).await;
+    let before = (load(&stage, &mine).await, load(&stage, &guest).await);
+    let paying = merge(&stage, &mine, &guest).await;
+    assert_eq!((paying.status, &paying.body["code"]), (409, &json!("checkout-in-progress")));
+    for (into, from, status, code) in [
+        (mine.as_str(), mine.as_str(), 422, "invalid-body"),
+        (mine.as_str(), "crt_0000000000000000000000", 404, "cart-not-found"),
+        (mine.as_str(), "rubbish", 404, "cart-not-found"),
+        ("crt_0000000000000000000000", guest.as_str(), 404, "cart-not-found"),
+    ] {
+        let answer = merge(&stage, into, from).await;
+        assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{into} {from}");
+    }
+    let stale = stage.to("merge-cart").path("id", &mine).scope("customer").header("if-match", "\"v7\"");
+    assert_eq!(stale.json(&json!({ "from": guest })).send().await.status, 412);
+    assert_eq!((load(&stage, &mine).await, load(&stage, &guest).await), before);
+    // The order was never written, and by now never will be.
+    stage.data.clock.advance(Duration::from_secs(60));
+    merge(&stage, &mine, &guest).await.expect(200);
+    assert_eq!(quantities(&load(&stage, &mine).await.unwrap()), [("TEA", 2)]);
+}
+
 #[tokio::test]
 async fn every_grant_is_used_and_no_other_is_needed() {
     let Some(stage) = stage().await else { return };
@@ -387,6 +459,14 @@ async fn every_grant_is_used_and_no_other_is_needed() {
     stage.to("remove-line").path("id", &id).path("sku", "POT").send().await.expect(200);
     let removed = stage.to("remove-coupon").path("id", &id).send().await.expect(200);
     assert!(removed.body.get("coupon").is_none(), "{}", removed.body);
+    let guest = cart(&stage).await;
+    set(&stage, &guest, "TEA", 1).send().await.expect(200);
+    stage.to("apply-coupon").path("id", &guest).json(&json!({ "code": "spring" })).send().await.expect(200);
+    let cart_id = CartId::parse(&guest).unwrap();
+    claim(&ClaimCart::connect(&stage.data.platform).unwrap(), &cart_id, 2, now(&stage), None).await;
+    stage.data.clock.advance(Duration::from_secs(60));
+    merge(&stage, &id, &guest).await.expect(200);
+    set(&stage, &id, "TEA", 1).send().await.expect(200);
     let cart_id = CartId::parse(&id).unwrap();
     let claims = ClaimCart::connect(&stage.data.platform).unwrap();
     claim(&claims, &cart_id, 1, now(&stage), None).await;

@@ -81,6 +81,11 @@ capability!(
 );
 
 capability!(
+    /// Reads which products a list has, the best rated first.
+    ListByRating on TABLE: [], index "by-rating": ["dynamodb:Query"]
+);
+
+capability!(
     /// Reads how many products each category has.
     ReadCategories on TABLE: ["dynamodb:Query"]
 );
@@ -396,6 +401,14 @@ impl ListByAge {
         limit: usize,
     ) -> Result<(Vec<ProductId>, Option<Position>), DataError> {
         Rows(&self.table).page(list, after, limit).await
+    }
+}
+
+impl ListByRating {
+    /// The best rated products of a category, or of the shop: at most so many, by rating.
+    pub async fn best(&self, category: Option<&CategoryPath>, limit: usize) -> Result<Vec<ProductId>, DataError> {
+        let list = List { status: Status::Active, category, tag: None, brand: None, order: Order::Rating };
+        Ok(Rows(&self.table).page(&list, None, limit).await?.0)
     }
 }
 

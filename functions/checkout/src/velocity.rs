@@ -12,9 +12,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws::table::n;
-use aws::{AttemptLimits, Capability, ConfigError, DataError, Grant, Item, Limit, Platform, TableSpec, capability};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws::{AttemptLimits, Capability, ConfigError, DataError, Grant, Item, Platform, TableSpec, capability};
+use counters::tally::{self, Tally};
 use futures_util::future::try_join_all;
 use kernel::problem::code;
 use kernel::{CartId, Email, OrderId, Problem, Timestamp, UserId};
@@ -116,30 +115,6 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// One count: refusals that have one thing in common, in one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Count {
-    kind: &'static str,
-    id: String,
-    most: u32,
-    /// When the window is over.
-    until: Timestamp,
-}
-
-impl Count {
-    /// The count of a thing at a time. Windows of different things begin at different times, so that nobody can wait for the
-    /// one moment at which all of them do.
-    fn of(kind: &'static str, thing: &str, limit: Limit, now: Timestamp) -> Self {
-        let window = i64::try_from(limit.window.as_secs()).unwrap_or(i64::MAX).max(1);
-        let digest = kernel::id::digest(&[kind.as_bytes(), thing.as_bytes()]);
-        let phase = i64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])) % window;
-        let index = (now.seconds() + phase).div_euclid(window);
-        let until = Timestamp::from_millis(((index + 1) * window - phase) * 1000);
-        let id = kernel::id::fingerprint(&[kind.as_bytes(), thing.as_bytes(), &index.to_be_bytes()]);
-        Self { kind, id, most: limit.most, until }
-    }
-}
-
 /// A token that the provider published for everybody to try with; it tells nobody from anybody.
 fn is_public(token: &str) -> bool {
     token.starts_with("pm_card_") || token == "pm_slow"
@@ -161,7 +136,7 @@ fn mailbox(email: &Email) -> String {
 }
 
 /// Every count that an attempt falls under, each once. A limit that is off counts nothing.
-fn counts(attempt: &Attempt<'_>, limits: &AttemptLimits, now: Timestamp) -> Vec<Count> {
+fn counts(attempt: &Attempt<'_>, limits: &AttemptLimits, now: Timestamp) -> Vec<Tally> {
     let mut all = vec![("cart", attempt.cart.to_string(), limits.cart)];
     match attempt.account {
         Some(account) => all.push(("account", account.to_string(), limits.account)),
@@ -175,31 +150,23 @@ fn counts(attempt: &Attempt<'_>, limits: &AttemptLimits, now: Timestamp) -> Vec<
         attempt.method.filter(|token| !is_public(token)).map(|token| ("method", token.to_owned(), limits.method)),
     );
     let counts = all.into_iter().filter(|(_, _, limit)| limit.most > 0);
-    let unique: BTreeMap<String, Count> = counts
-        .map(|(kind, thing, limit)| Count::of(kind, &thing, limit, now))
+    let unique: BTreeMap<String, Tally> = counts
+        .map(|(kind, thing, limit)| Tally::of(kind, &thing, limit, now))
         .map(|count| (count.id.clone(), count))
         .collect();
     unique.into_values().collect()
 }
 
-/// The counts that have reached their limits, and when the last of them begins anew.
-fn over<'a>(counts: &'a [Count], refused: &BTreeMap<String, u32>) -> Option<(Vec<&'a str>, Timestamp)> {
-    let full = |count: &&Count| refused.get(&count.id).is_some_and(|refused| *refused >= count.most);
-    let kinds: Vec<&str> = counts.iter().filter(full).map(|count| count.kind).collect();
-    let until = counts.iter().filter(full).map(|count| count.until).max()?;
-    Some((kinds, until))
-}
-
 /// What was read for an attempt.
 pub struct Seen {
-    counts: Vec<Count>,
+    counts: Vec<Tally>,
     refused: BTreeMap<String, u32>,
 }
 
 impl Seen {
     /// Refuses the attempt when too many like it were. The answer does not say which limit it met: that is for the log.
     pub fn allow(&self, cx: &Cx) -> Result<(), Problem> {
-        let Some((kinds, until)) = over(&self.counts, &self.refused) else { return Ok(()) };
+        let Some((kinds, until)) = tally::over(&self.counts, &self.refused) else { return Ok(()) };
         cx.count(STOPPED, 1);
         cx.note("attempts_over", kinds);
         let wait = until.since(cx.now()).as_secs().max(1);
@@ -247,37 +214,26 @@ impl Refusals {
 impl ReadCounts {
     /// How many refusals each has; those without any are left out. What was counted a moment ago may be missing: an
     /// eventually consistent read costs half.
-    async fn read(&self, counts: &[Count]) -> Result<BTreeMap<String, u32>, DataError> {
+    async fn read(&self, counts: &[Tally]) -> Result<BTreeMap<String, u32>, DataError> {
         if counts.is_empty() {
             return Ok(BTreeMap::new());
         }
         let keys: Vec<Item> = counts.iter().map(|count| self.table.key(&count.id)).collect();
-        let items = self.table.get_many(keys, false).await?;
-        let read = |item: Item| {
-            let orders = item.get("orders")?.as_ss().ok()?;
-            Some((item.get("pk")?.as_s().ok()?.clone(), u32::try_from(orders.len()).unwrap_or(u32::MAX)))
-        };
-        Ok(items.into_iter().filter_map(read).collect())
+        Ok(self.table.get_many(keys, false).await?.iter().filter_map(tally::count).collect())
     }
 }
 
 impl RaiseCounts {
-    /// A count is the set of orders that were refused: whoever tells of one again changes nothing.
-    async fn raise(&self, count: &Count, order: &OrderId) -> Result<(), DataError> {
-        let update = self.table.client().update_item().table_name(self.table.name());
-        let update = update
-            .set_key(Some(self.table.key(&count.id)))
-            .update_expression("SET expires = :until ADD orders :order")
-            .expression_attribute_values(":until", n(count.until.after(Duration::from_secs(60)).seconds()))
-            .expression_attribute_values(":order", AttributeValue::Ss(vec![order.to_string()]));
-        update.send().await?;
-        Ok(())
+    async fn raise(&self, count: &Tally, order: &OrderId) -> Result<(), DataError> {
+        tally::add(&self.table, count, order.as_str()).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use aws::Limit;
 
     use super::*;
 
@@ -369,11 +325,11 @@ mod tests {
         let all = counts(&shopper.guest("pm_1"), &limits, NOW);
         let cart = all.iter().find(|count| count.kind == "cart").unwrap();
         let refused = |times: u32| BTreeMap::from([(cart.id.clone(), times)]);
-        assert_eq!(over(&all, &refused(limits.cart.most - 1)), None);
-        assert_eq!(over(&all, &refused(limits.cart.most)), Some((vec!["cart"], cart.until)));
+        assert_eq!(tally::over(&all, &refused(limits.cart.most - 1)), None);
+        assert_eq!(tally::over(&all, &refused(limits.cart.most)), Some((vec!["cart"], cart.until)));
         assert!(cart.until > NOW && cart.until.since(NOW) <= limits.cart.window);
         let last = Timestamp::from_millis(cart.until.millis() - 1);
-        let id = |now| Count::of("cart", shopper.cart.as_str(), limits.cart, now).id;
+        let id = |now| Tally::of("cart", shopper.cart.as_str(), limits.cart, now).id;
         assert_eq!((id(last) == cart.id, id(cart.until) == cart.id), (true, false));
     }
 

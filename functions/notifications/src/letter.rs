@@ -1,4 +1,4 @@
-//! What the mails say: an order and what happened to it become subject, text and HTML.
+//! What the mails say: an order or an account, and what happened to it, become subject, text and HTML.
 //!
 //! Templates stand in `templates/` and are in the binary. HTML is escaped by the engine, whatever a product or a person is
 //! called; text is kept on one line a value, so that nobody's name can pretend to be the shop's words.
@@ -13,7 +13,7 @@ use orders::Order;
 use serde::Serialize;
 
 use crate::mailbox::one_line;
-use crate::notice::NoticeKind;
+use crate::notice::{AccountNoticeKind, NoticeKind};
 
 /// Subject, text and HTML of a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,12 @@ const TEMPLATES: &[Template] = &[
     ("order-refunded.txt", include_str!("../templates/order-refunded.txt")),
     ("order-expired.html", include_str!("../templates/order-expired.html")),
     ("order-expired.txt", include_str!("../templates/order-expired.txt")),
+    ("password-reset.html", include_str!("../templates/password-reset.html")),
+    ("password-reset.txt", include_str!("../templates/password-reset.txt")),
+    ("email-change.html", include_str!("../templates/email-change.html")),
+    ("email-change.txt", include_str!("../templates/email-change.txt")),
+    ("email-change-asked.html", include_str!("../templates/email-change-asked.html")),
+    ("email-change-asked.txt", include_str!("../templates/email-change-asked.txt")),
 ];
 
 static ENVIRONMENT: LazyLock<Result<Environment<'static>, minijinja::Error>> = LazyLock::new(|| {
@@ -124,7 +130,6 @@ fn view(order: &Order, link: Option<&str>) -> View {
 
 /// Writes the letter about an order. `link` shows the order to whoever has it.
 pub fn write(order: &Order, kind: NoticeKind, link: Option<&str>) -> Result<Letter, minijinja::Error> {
-    let environment = ENVIRONMENT.as_ref().map_err(|error| minijinja::Error::new(error.kind(), error.to_string()))?;
     let (name, subject) = match kind {
         NoticeKind::OrderPaid => ("order-paid", format!("Your order {} is confirmed", order.number)),
         NoticeKind::OrderDeclined => {
@@ -133,9 +138,29 @@ pub fn write(order: &Order, kind: NoticeKind, link: Option<&str>) -> Result<Lett
         NoticeKind::OrderRefunded => ("order-refunded", format!("A refund for your order {}", order.number)),
         NoticeKind::OrderExpired => ("order-expired", format!("Your order {} was not paid in time", order.number)),
     };
-    let values = context! { order => Value::from(Serde(view(order, link))) };
-    let text = environment.get_template(&format!("{name}.txt"))?.render(&values)?;
-    let inner = environment.get_template(&format!("{name}.html"))?.render(&values)?;
+    render(name, subject, &context! { order => Value::from(Serde(view(order, link))) })
+}
+
+/// Writes the letter about an account, to a person of this name. `token` is what the mail is for, where there is one, and
+/// good for so many minutes.
+pub fn write_account(
+    name: &str,
+    kind: AccountNoticeKind,
+    token: &str,
+    minutes: u64,
+) -> Result<Letter, minijinja::Error> {
+    let (template, subject) = match kind {
+        AccountNoticeKind::PasswordReset => ("password-reset", "Set another password"),
+        AccountNoticeKind::EmailChange => ("email-change", "Confirm your new e-mail address"),
+        AccountNoticeKind::EmailChangeAsked => ("email-change-asked", "Your e-mail address is about to change"),
+    };
+    render(template, subject.to_owned(), &context! { name => one_line(name), token, minutes })
+}
+
+fn render(name: &str, subject: String, values: &Value) -> Result<Letter, minijinja::Error> {
+    let environment = ENVIRONMENT.as_ref().map_err(|error| minijinja::Error::new(error.kind(), error.to_string()))?;
+    let text = environment.get_template(&format!("{name}.txt"))?.render(values)?;
+    let inner = environment.get_template(&format!("{name}.html"))?.render(values)?;
     let content = Value::from_safe_string(inner);
     let html = environment.get_template(LAYOUT.0)?.render(context! { title => subject.as_str(), content })?;
     Ok(Letter { subject, text, html })
@@ -311,6 +336,20 @@ mod tests {
         let letter = write(&order, NoticeKind::OrderRefunded, None).unwrap();
         assert!(letter.text.contains("10.00 EUR has gone back so far, of 30.89 EUR"), "{}", letter.text);
         assert!(letter.html.contains("10.00 EUR has gone back so far, of 30.89 EUR"));
+    }
+
+    #[test]
+    fn letters_about_accounts_carry_their_token_and_no_markup_of_a_name() {
+        let name = "<b>Eve</b>\r\nBcc: x {{ 7 * 7 }}";
+        for kind in [AccountNoticeKind::PasswordReset, AccountNoticeKind::EmailChange] {
+            let letter = write_account(name, kind, "T0ken-_1", 60).unwrap();
+            assert!(letter.text.contains("\n    T0ken-_1\n") && letter.text.contains("60 minutes"), "{}", letter.text);
+            assert!(letter.html.contains("<code>T0ken-_1</code>") && letter.html.contains("60 minutes"));
+            assert!(!letter.html.contains("<b>Eve") && !letter.html.contains("49"), "{}", letter.html);
+            assert!(!letter.text.lines().any(|line| line.starts_with("Bcc")));
+        }
+        let warned = write_account("Ada", AccountNoticeKind::EmailChangeAsked, "", 60).unwrap();
+        assert!(warned.text.starts_with("Hello Ada,") && warned.text.contains("set another password"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Mail to customers about their orders, and to staff about stock.
+//! Mail to customers about their orders and accounts, and to staff about stock.
 //!
 //! It owns the queues `send-email` and `alert-low-stock`, the table `notifications` (which event was mailed), the templates, and the two ways
-//! mail leaves: SES, or a folder of `.eml` files. Messages on the queue name an order and nothing personal; the worker
-//! reads the order itself. It must never send a paid order's confirmation zero times, and more than once only when a
+//! mail leaves: SES, or a folder of `.eml` files. Messages on the queue name an order or an account and nothing
+//! personal; the worker reads it itself, and it alone makes the tokens that mails carry. It must never send a paid order's confirmation zero times, and more than once only when a
 //! function dies between handing the mail over and writing that down.
 
 pub mod letter;
@@ -15,7 +15,7 @@ pub mod post;
 pub mod table;
 
 pub use mime::Mail;
-pub use notice::{Notice, NoticeKind};
+pub use notice::{AccountNotice, AccountNoticeKind, AnyNotice, Notice, NoticeKind};
 
 /// The tables of this service.
 pub const TABLES: &[aws::TableSpec] = &[table::NOTIFICATIONS];

@@ -24,5 +24,5 @@ pub const TABLES: &[TableSpec] = &[table::TABLE];
 /// The functions of this service.
 #[must_use]
 pub fn functions() -> Vec<Function> {
-    vec![operations::get_order::function(), operations::list_orders::function()]
+    vec![operations::get_order::function(), operations::list_orders::function(), operations::claim_order::function()]
 }

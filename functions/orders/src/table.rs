@@ -54,6 +54,11 @@ capability!(
 );
 
 capability!(
+    /// Gives a guest's order to the customer who has its token.
+    ClaimOrder on TABLE: ["dynamodb:UpdateItem"]
+);
+
+capability!(
     /// Lists a customer's orders.
     ListOrders on TABLE: ["dynamodb:BatchGetItem"], index "by-customer": ["dynamodb:Query"]
 );
@@ -267,6 +272,36 @@ fn decided(written: Written<UpdateItemOutput>) -> Result<Decided, DataError> {
         Written::Yes(output) => Ok(Decided::Now(Box::new(from_item(output.attributes.unwrap_or_default())?))),
         Written::No(Some(item)) => Ok(Decided::Before(record(item)?)),
         Written::No(None) => Ok(Decided::Missing),
+    }
+}
+
+impl ClaimOrder {
+    /// Makes a guest's order a customer's, once: an order has one owner for good. Only when it is decided: until then the
+    /// call that places it relies on nobody else changing it.
+    pub async fn claim(&self, id: &OrderId, customer: &UserId, now: Timestamp) -> Result<Decided, DataError> {
+        let event = OrderEvent { at: now, kind: "claimed".into(), actor: customer.to_string(), detail: None };
+        let request = self.table.client().update_item().table_name(self.table.name());
+        let result = request
+            .set_key(Some(self.table.key(id.as_str())))
+            .update_expression(
+                "SET #customer = :customer, events = list_append(events, :event), version = version + :one, \
+                 updated_at = :at",
+            )
+            .condition_expression(
+                "attribute_exists(events) AND attribute_not_exists(#customer) AND #status <> :pending",
+            )
+            .expression_attribute_names("#customer", "customer")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":customer", s(customer.as_str()))
+            .expression_attribute_values(":event", AttributeValue::L(vec![attribute(&event)?]))
+            .expression_attribute_values(":pending", s(Status::Pending.as_str()))
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":at", attribute(&now)?)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        decided(written(result)?)
     }
 }
 

@@ -17,15 +17,17 @@ use inventory::{CounterKey, HoldDecision, StockSank};
 use kernel::limits::QUEUE_DELAY;
 use kernel::{OrderId, ProductId, ReservationId, Sku, Timestamp};
 use lambda::Change;
-use notifications::{Notice, NoticeKind};
+use notifications::{AccountNotice, AccountNoticeKind, Notice, NoticeKind};
 use orders::funds::RefundStatus;
 use orders::{Order, PaymentStatus, Status};
 use promotions::table::UseItem;
 use promotions::{UseDecision, UseKey};
+use recommendations::operations::build_recommendations::{Basket, Happened};
 use search::operations::index_products::Changed;
 use search::operations::run_reindex::Asked;
 use search::table::Reindex;
 use serde::{Deserialize, Serialize};
+use users::Account;
 
 /// A message and the queue it goes to.
 pub type Outgoing = (&'static QueueSpec, Message);
@@ -44,7 +46,7 @@ fn message<T: Serialize>(change: &Change, kind: &str, part: &str, data: T, delay
 }
 
 /// A change of an order: a timer when it comes into being, retries when its payment's outcome is not known, and when it is
-/// decided, the moves of its holds, its cart and its mail.
+/// decided, the moves of its holds, its cart, its mail and what it has for recommendations.
 #[must_use]
 pub fn order_changed(change: &Change, now: Timestamp) -> Vec<Outgoing> {
     let Some(order) = change.after::<Order>() else { return Vec::new() };
@@ -120,6 +122,8 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let bought = order.lines.iter().map(|line| Bought { sku: line.sku.clone(), quantity: line.quantity }).collect();
         let paid = OrderPaid { cart_id: order.cart_id.clone(), order_id: order.id.clone(), bought };
         out.push((&cart::operations::close_cart::QUEUE, message(change, &kind, "cart", paid, Duration::ZERO)));
+        let basket = message(change, &kind, "basket", Happened::Bought(basket(order)), Duration::ZERO);
+        out.push((&recommendations::operations::build_recommendations::QUEUE, basket));
         let mail = message(change, &kind, "mail", notice(NoticeKind::OrderPaid), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
@@ -132,6 +136,17 @@ fn decided(change: &Change, order: &Order, before: Option<&Order>, out: &mut Vec
         let mail = message(change, &kind, "mail", notice(kind_of_mail), Duration::ZERO);
         out.push((&notifications::operations::send_email::QUEUE, mail));
     }
+}
+
+/// What recommendations are made of: which products were bought together, and nothing of who bought them.
+fn basket(order: &Order) -> Basket {
+    let mut products: Vec<ProductId> = Vec::new();
+    for line in &order.lines {
+        if !products.contains(&line.product_id) {
+            products.push(line.product_id.clone());
+        }
+    }
+    Basket { order: order.id.clone(), placed_at: order.created_at, products }
 }
 
 /// What the provider reported goes to the worker that settles.
@@ -175,6 +190,28 @@ pub fn product_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
     if let Some(stale) = Stale::of(change.before::<Seen>().as_ref(), change.after::<Seen>().as_ref()) {
         let dropped = message(change, "product.stale.v1", "", stale, Duration::ZERO);
         out.push((&catalog::operations::invalidate_cdn::QUEUE, dropped));
+    }
+    out
+}
+
+/// A change of an account: the mails that its tickets ask for, each time one is given out. Sign-ins, locks and address books
+/// tell nobody.
+#[must_use]
+pub fn account_changed(change: &Change, _: Timestamp) -> Vec<Outgoing> {
+    let Some(after) = change.after::<Account>() else { return Vec::new() };
+    let before = change.before::<Account>();
+    let mut out = Vec::new();
+    let mut mail = |kind: &str, about| {
+        let notice = AccountNotice { user_id: after.id.clone(), kind: about };
+        let message = message(change, kind, "mail", notice, Duration::ZERO);
+        out.push((&notifications::operations::send_email::QUEUE, message));
+    };
+    if after.reset.is_some() && before.as_ref().is_none_or(|old| old.reset != after.reset) {
+        mail("password.reset_asked.v1", AccountNoticeKind::PasswordReset);
+    }
+    if after.email_change.is_some() && before.as_ref().is_none_or(|old| old.email_change != after.email_change) {
+        mail("email.change_asked.v1", AccountNoticeKind::EmailChange);
+        mail("email.change_told.v1", AccountNoticeKind::EmailChangeAsked);
     }
     out
 }

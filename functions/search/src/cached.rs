@@ -53,13 +53,18 @@ impl Cached {
     ) -> Result<A, SearchError> {
         let Some(key) = key else { return ask().await };
         let kept = self.cache.get(&key).await;
-        if let Some(answer) = kept.and_then(|kept| serde_json::from_slice(&kept).ok()) {
+        if let Ok(Some(kept)) = &kept
+            && let Ok(answer) = serde_json::from_slice(kept)
+        {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(answer);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let answer = ask().await?;
-        if let Ok(kept) = serde_json::to_vec(&answer) {
+        // A cache that did not answer just now is not waited for once more.
+        if kept.is_ok()
+            && let Ok(kept) = serde_json::to_vec(&answer)
+        {
             self.cache.put(&key, &kept, ENGINE_ANSWERS).await;
         }
         Ok(answer)

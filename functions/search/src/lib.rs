@@ -16,6 +16,7 @@ pub mod place;
 pub mod port;
 pub mod query;
 pub mod relevance;
+pub mod similar;
 pub mod table;
 pub mod words;
 

@@ -64,7 +64,7 @@ impl Issuer {
 }
 
 /// The claims of a token for an account, valid from `now` on. `jti` is 16 random bytes.
-pub(crate) fn claims(issuer: &str, account: &Account, jti: [u8; 16], now: Timestamp) -> Claims {
+pub(crate) fn claims(issuer: &str, account: &Account, session: String, jti: [u8; 16], now: Timestamp) -> Claims {
     Claims {
         iss: issuer.to_owned(),
         sub: account.id.to_string(),
@@ -73,6 +73,7 @@ pub(crate) fn claims(issuer: &str, account: &Account, jti: [u8; 16], now: Timest
         exp: now.after(ACCESS_LIFE).seconds(),
         scope: account.scopes.join(" "),
         jti: kernel::id::fingerprint(&[&jti]),
+        sid: session,
     }
 }
 
@@ -96,10 +97,16 @@ impl Capability for TokenMint {
 }
 
 impl TokenMint {
-    /// A token for an account. `jti` is 16 random bytes.
-    pub async fn access_token(&self, account: &Account, jti: [u8; 16], now: Timestamp) -> Result<String, DataError> {
+    /// A token for an account, of the sign-in that a refresh token belongs to. `jti` is 16 random bytes.
+    pub async fn access_token(
+        &self,
+        account: &Account,
+        refresh: &RefreshToken,
+        jti: [u8; 16],
+        now: Timestamp,
+    ) -> Result<String, DataError> {
         let key_id = key_id(self.key.der().await?);
-        let input = signing_input(&key_id, &claims(self.issuer.as_str(), account, jti, now));
+        let input = signing_input(&key_id, &claims(self.issuer.as_str(), account, refresh.session(), jti, now));
         Ok(assemble(&input, &self.signer.sign(input.as_bytes()).await?))
     }
 }
@@ -112,19 +119,15 @@ mod tests {
 
     #[test]
     fn claims_say_who_what_for_and_how_long_and_nothing_else() {
-        let account = Account {
-            id: UserId::new([1; 16]),
-            email: Email::parse("ada@example.com").unwrap(),
-            name: "Ada".into(),
-            password: "$argon2id$…".into(),
-            scopes: vec!["customer".into(), "staff:orders".into()],
-            version: 1,
-            created_at: Timestamp::default(),
-        };
-        let claims = claims("https://shop.example", &account, [5; 16], Timestamp::from_millis(1_795_000_000_999));
+        let (id, email) = (UserId::new([1; 16]), Email::parse("ada@example.com").unwrap());
+        let scopes = vec!["customer".into(), "staff:orders".into()];
+        let account = Account::new(id, email, "Ada".into(), "$argon2id$…".into(), scopes, Timestamp::default());
+        let now = Timestamp::from_millis(1_795_000_000_999);
+        let claims = claims("https://shop.example", &account, "session".into(), [5; 16], now);
         assert_eq!((claims.iat, claims.exp), (1_795_000_000, 1_795_000_900));
         assert_eq!(claims.scope, "customer staff:orders");
-        assert_eq!(claims.caller().unwrap().id, account.id);
+        let caller = claims.caller().unwrap();
+        assert_eq!((caller.id, caller.session.as_deref()), (account.id, Some("session")));
         let text = serde_json::to_string(&claims).unwrap();
         assert!(!text.contains("ada@") && !text.contains("argon2"));
     }

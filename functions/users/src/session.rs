@@ -10,6 +10,8 @@ use kernel::limits::REFRESH_LIFE;
 use kernel::{Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
+
 /// What every refresh token starts with, so that secret scanners know one.
 const PREFIX: &str = "rft_";
 
@@ -60,6 +62,12 @@ impl RefreshToken {
         &self.family
     }
 
+    /// What access tokens say of the sign-in: it tells one from another and gives nothing of the family's id away.
+    #[must_use]
+    pub fn session(&self) -> String {
+        kernel::id::fingerprint(&[b"session", self.family.as_bytes()])
+    }
+
     /// How many tokens the family had with this one.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -87,6 +95,9 @@ pub struct Family {
     /// Whether it was ended by signing out or by a token used twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoked: bool,
+    /// The account's epoch when its owner signed in.
+    #[serde(default)]
+    pub epoch: u64,
     /// When its owner signed in.
     pub created_at: Timestamp,
 }
@@ -105,9 +116,10 @@ pub enum Verdict {
 impl Family {
     /// The family that begins with a token.
     #[must_use]
-    pub fn begin(token: &RefreshToken, user: &UserId, now: Timestamp) -> Self {
+    pub fn begin(token: &RefreshToken, account: &Account, now: Timestamp) -> Self {
         Self {
-            user: user.clone(),
+            user: account.id.clone(),
+            epoch: account.epoch,
             current: token.digest(),
             generation: token.generation(),
             expires: expiry(now),
@@ -141,8 +153,9 @@ pub(crate) fn expiry(now: Timestamp) -> i64 {
 mod tests {
     use super::*;
 
-    fn user() -> UserId {
-        UserId::new([3; 16])
+    fn user() -> Account {
+        let email = kernel::Email::parse("ada@example.com").unwrap();
+        Account::new(UserId::new([3; 16]), email, "Ada".into(), "hash".into(), Vec::new(), now())
     }
 
     fn now() -> Timestamp {

@@ -7,7 +7,7 @@ use aws::{Capability, Platform};
 use kernel::limits::PASSWORD_MAX;
 use kernel::{Email, Problem, UserId};
 
-use crate::account::{self, Account};
+use crate::account::{self, ADMIN, Account};
 use crate::password;
 use crate::table::{ChangeAccount, CreateAccount, Created, FindAccount};
 
@@ -26,24 +26,22 @@ pub async fn ensure_staff(
     }
     let (find, create, change): (FindAccount, CreateAccount, ChangeAccount) =
         Capability::connect(platform).map_err(Problem::internal)?;
+    let admin = scopes.iter().any(|scope| scope == ADMIN);
     let hash = || password::hash(password, platform.random()).map_err(Problem::internal);
     if let Some(known) = find.by_email(email).await? {
-        return settle(&change, known, password, hash, &scopes).await;
+        return settle(&change, known, password, hash, &scopes, admin).await;
     }
-    let account = Account {
-        id: UserId::new(platform.random()),
-        email: email.clone(),
-        name: "Staff".into(),
-        password: hash()?,
-        scopes,
-        version: 1,
-        created_at: platform.clock().now(),
-    };
+    let (id, now) = (UserId::new(platform.random()), platform.clock().now());
+    let account = Account::new(id, email.clone(), "Staff".into(), hash()?, scopes, now);
     match create.create(&account).await? {
+        Created::Yes if admin => {
+            change.enlist(&account.id, true).await?;
+            Ok(account.id)
+        }
         Created::Yes => Ok(account.id),
         // Another process made it between the look and the write.
         Created::EmailTaken | Created::IdTaken(_) => match find.by_email(email).await? {
-            Some(known) => settle(&change, known, password, hash, &account.scopes).await,
+            Some(known) => settle(&change, known, password, hash, &account.scopes, admin).await,
             None => Err(Problem::internal("the address is taken by an account that is not there")),
         },
     }
@@ -56,9 +54,16 @@ async fn settle(
     password: &str,
     hash: impl FnOnce() -> Result<String, Problem>,
     scopes: &[String],
+    admin: bool,
 ) -> Result<UserId, Problem> {
+    if !admin {
+        change.enlist(&known.id, false).await?;
+    }
     let settled = known.scopes == scopes && password::verify(password, Some(&known.password));
     if settled || change.set(&known.id, &hash()?, scopes).await? {
+        if admin {
+            change.enlist(&known.id, true).await?;
+        }
         return Ok(known.id);
     }
     Err(Problem::internal("the account vanished while it was changed"))

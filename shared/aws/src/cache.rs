@@ -63,6 +63,11 @@ impl CacheAddress {
     }
 }
 
+/// The cache did not answer as one does, or it was not asked since it did not before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cache does not answer")]
+pub struct Away;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -95,8 +100,8 @@ impl Cache {
         Self { address, roots, tls: OnceLock::new(), idle: Mutex::default(), wait, guard }
     }
 
-    /// What is kept under a key; `None` also when nobody can say.
-    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
+    /// What is kept under a key.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Away> {
         self.ask(&[b"GET", key.as_bytes()]).await
     }
 
@@ -104,19 +109,21 @@ impl Cache {
     pub async fn put(&self, key: &str, value: &[u8], life: Duration) {
         if value.len() <= VALUE_BYTES {
             let life = life.as_millis().to_string();
-            self.ask(&[b"SET", key.as_bytes(), value, b"PX", life.as_bytes()]).await;
+            // Whoever asks for it will see.
+            self.ask(&[b"SET", key.as_bytes(), value, b"PX", life.as_bytes()]).await.ok();
         }
     }
 
-    async fn ask(&self, words: &[&[u8]]) -> Option<Vec<u8>> {
+    async fn ask(&self, words: &[&[u8]]) -> Result<Option<Vec<u8>>, Away> {
         let command = command(words);
         let call = tokio::time::timeout(self.wait, self.exchange(&command));
-        let answer = self.guard.call(call, |answer| !matches!(answer, Ok(Ok(_)))).await?;
-        if !matches!(answer, Ok(Ok(_))) {
-            // What is wrong with one connection is wrong with those of the same age.
-            self.idle().clear();
+        let answer = self.guard.call(call, |answer| !matches!(answer, Ok(Ok(_)))).await.ok_or(Away)?;
+        if let Ok(Ok(answer)) = answer {
+            return Ok(answer);
         }
-        answer.ok()?.ok()?
+        // What is wrong with one connection is wrong with those of the same age.
+        self.idle().clear();
+        Err(Away)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -292,7 +299,7 @@ mod tests {
         ] {
             let Server { cache, asked, .. } = server(reply, false).await;
             for _ in 0..3 {
-                assert_eq!(cache.get("k").await.as_deref(), value);
+                assert_eq!(cache.get("k").await, Ok(value.map(<[u8]>::to_vec)));
             }
             assert_eq!((asked.load(Ordering::Relaxed), cache.idle().len()), (3, 1), "on one connection");
             assert_eq!(cache.guard.state(), State::Closed);
@@ -315,14 +322,14 @@ mod tests {
         ] {
             let Server { cache, clock, asked } = server(reply, false).await;
             for _ in 0..5 {
-                assert_eq!(cache.get("k").await, None);
+                assert_eq!(cache.get("k").await, Err(Away));
             }
             let what = String::from_utf8_lossy(reply);
             assert!(matches!(cache.guard.state(), State::Open { .. }), "{what}");
             assert_eq!((asked.load(Ordering::Relaxed), cache.idle().len()), (3, 0), "{what}");
             // After a while one call tries again.
             clock.advance(Duration::from_secs(6));
-            assert_eq!(cache.get("k").await, None);
+            assert_eq!(cache.get("k").await, Err(Away));
             assert_eq!(asked.load(Ordering::Relaxed), 4, "{what}");
         }
     }
@@ -331,7 +338,7 @@ mod tests {
     async fn a_connection_that_was_hung_up_is_made_anew() {
         let Server { cache, asked, .. } = server(b"$1\r\na\r\n", true).await;
         for _ in 0..20 {
-            assert_eq!(cache.get("k").await.as_deref(), Some(&b"a"[..]));
+            assert_eq!(cache.get("k").await, Ok(Some(b"a".to_vec())));
         }
         assert_eq!((asked.load(Ordering::Relaxed), cache.guard.state()), (20, State::Closed));
     }

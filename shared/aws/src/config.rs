@@ -92,6 +92,23 @@ impl Default for AttemptLimits {
     }
 }
 
+/// How many sign-ins may fail before the next one is refused unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignInLimits {
+    /// With one address, from one network.
+    pub here: Limit,
+    /// With one address, from networks that it was never signed in from.
+    pub account: Limit,
+    /// From one network, with addresses that were never signed in there.
+    pub network: Limit,
+}
+
+impl Default for SignInLimits {
+    fn default() -> Self {
+        Self { here: Limit::of(10, 900), account: Limit::of(50, 3600), network: Limit::of(200, 3600) }
+    }
+}
+
 /// Everything a function is told from outside.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -105,11 +122,13 @@ pub struct Config {
     pub queue_base: String,
     /// The `iss` of access tokens: the public base URL of the API.
     pub issuer: String,
-    /// The public key of access tokens in PEM; only functions on routes that a guest may use without a token need it.
+    /// The public keys of access tokens in PEM, one after the other; only functions on routes that a guest may use without a token need it.
     pub jwt_public_key: Option<String>,
     /// What KMS knows the key of access tokens by; its alias when it is not said. Policies name keys by ARN, and not
     /// every emulator resolves an alias before it looks at them.
     pub tokens_key: Option<String>,
+    /// What KMS knows the other key of access tokens by, whose public half is published beside it; none when it is not said.
+    pub tokens_spare: Option<String>,
     /// How mail leaves: `ses` or `folder:PATH`.
     pub mail: String,
     /// The sender of mail.
@@ -145,6 +164,11 @@ pub struct Config {
     pub done_marks: usize,
     /// How many payments may be refused before the next attempt is.
     pub attempts: AttemptLimits,
+    /// How many sign-ins may fail before the next one is refused unseen.
+    pub sign_ins: SignInLimits,
+    /// The header in which a CDN says from where a request comes, as `cloudfront-viewer-address`; only where nobody reaches
+    /// the API past it. Without one it is the peer that API Gateway saw.
+    pub client_ip_header: Option<String>,
     /// The bucket of files that come in and go out.
     pub files: String,
     /// Where others reach that bucket, when it is not in S3 itself: addresses that are handed out begin with it. It ends
@@ -196,6 +220,7 @@ impl Config {
             issuer: need("OXCART_ISSUER"),
             jwt_public_key: some("OXCART_JWT_PUBLIC_KEY"),
             tokens_key: some("OXCART_TOKENS_KEY"),
+            tokens_spare: some("OXCART_TOKENS_SPARE"),
             mail: some("OXCART_MAIL").unwrap_or_else(|| "ses".into()),
             mail_from: need("OXCART_MAIL_FROM"),
             staff_mail: some("OXCART_STAFF_MAIL").or_else(|| some("OXCART_MAIL_FROM")).unwrap_or_default(),
@@ -215,6 +240,8 @@ impl Config {
             hold: kernel::limits::HOLD,
             done_marks: kernel::limits::DONE_MARKS,
             attempts: AttemptLimits::default(),
+            sign_ins: SignInLimits::default(),
+            client_ip_header: some("OXCART_CLIENT_IP_HEADER").map(|name| name.to_ascii_lowercase()),
             files: some("OXCART_FILES")
                 .or_else(|| Some(format!("{}-files", some("OXCART_PREFIX")?)))
                 .unwrap_or_default(),
@@ -240,13 +267,16 @@ impl Config {
         if let Some(marks) = number("OXCART_DONE_MARKS", 1..=1000) {
             config.done_marks = usize::try_from(marks).unwrap_or(kernel::limits::DONE_MARKS);
         }
-        let attempts = &mut config.attempts;
+        let (attempts, sign_ins) = (&mut config.attempts, &mut config.sign_ins);
         for (name, limit) in [
             ("OXCART_ATTEMPTS_CART", &mut attempts.cart),
             ("OXCART_ATTEMPTS_ACCOUNT", &mut attempts.account),
             ("OXCART_ATTEMPTS_EMAIL", &mut attempts.email),
             ("OXCART_ATTEMPTS_ADDRESS", &mut attempts.address),
             ("OXCART_ATTEMPTS_METHOD", &mut attempts.method),
+            ("OXCART_SIGN_INS_HERE", &mut sign_ins.here),
+            ("OXCART_SIGN_INS_ACCOUNT", &mut sign_ins.account),
+            ("OXCART_SIGN_INS_NETWORK", &mut sign_ins.network),
         ] {
             match some(name).map(|text| Limit::parse(&text)) {
                 None => {}

@@ -33,6 +33,8 @@ pub struct SecretSpec {
 
 /// The key pair of access tokens.
 pub const TOKENS: KeySpec = KeySpec { name: "tokens" };
+/// The other key pair of access tokens: the one that signs next, or signed before. Its public half is published too.
+pub const TOKENS_SPARE: KeySpec = KeySpec { name: "tokens-spare" };
 /// The secret under cursors and guest tokens.
 pub const CURSORS: SecretSpec = SecretSpec { name: "cursors" };
 /// What Stripe gave: its API key, and the secrets of its webhooks.
@@ -97,6 +99,34 @@ impl PublicKey {
             key.ok_or_else(|| DataError::Corrupt("KMS answered without a key".into()))
         };
         self.known.get_or_try_init(read).await.map(Vec::as_slice)
+    }
+}
+
+/// Reads the public half of the other key of access tokens, where the stage has one.
+#[derive(Clone)]
+pub struct SparePublicKey {
+    key: Option<PublicKey>,
+}
+
+impl Capability for SparePublicKey {
+    fn grants() -> Vec<Grant> {
+        vec![Grant::new(&["kms:GetPublicKey"], Resource::Key { name: TOKENS_SPARE.name })]
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        let key_id = platform.config().tokens_spare.clone();
+        let key = key_id.map(|key_id| PublicKey { client: platform.kms(), key_id, known: Arc::default() });
+        Ok(Self { key })
+    }
+}
+
+impl SparePublicKey {
+    /// The DER of its SubjectPublicKeyInfo, read once in the sandbox's life; `None` where there is no such key.
+    pub async fn der(&self) -> Result<Option<&[u8]>, DataError> {
+        match &self.key {
+            Some(key) => key.der().await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub mod transport;
 
 pub use cache::{Cache, CacheAddress};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use config::{AttemptLimits, Config, ConfigError, Limit};
+pub use config::{AttemptLimits, Config, ConfigError, Limit, SignInLimits};
 pub use grants::{Capability, Grant, Resource};
 pub use keys::{KeySpec, LiveSecret, SecretSpec, Signer, SigningSecret};
 pub use platform::{LogSink, Platform};

@@ -4,7 +4,11 @@
 //! the item, and the pure counter explains what that means. Stock, coupons and gift cards are all this. It knows no table and
 //! no grant (a service's capability types do), and nothing of what is counted. It must never read first and write then.
 //!
+//! Beside it: how often something happened of late ([`tally`]).
+//!
 //! A counter's attributes lie at the top of its item, beside whatever else its service keeps there.
+
+pub mod tally;
 
 use std::collections::HashMap;
 

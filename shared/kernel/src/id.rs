@@ -149,6 +149,10 @@ id_type!(
     UserId, "usr", 16
 );
 id_type!(
+    /// An address in a customer's address book.
+    AddressId, "adr", 11
+);
+id_type!(
     /// A payment intent at the built-in provider.
     IntentId, "pi", 16
 );

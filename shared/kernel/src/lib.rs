@@ -19,8 +19,8 @@ pub mod time;
 
 pub use decimal::Decimal;
 pub use id::{
-    CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, RefundId, ReservationId, ReviewId,
-    TransferId, UserId,
+    AddressId, CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, RefundId, ReservationId,
+    ReviewId, TransferId, UserId,
 };
 pub use money::{Currency, Money};
 pub use problem::{Code, FieldError, Problem};

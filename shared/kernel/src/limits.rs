@@ -113,6 +113,14 @@ pub const PASSWORD_MIN: usize = 10;
 pub const PASSWORD_MAX: usize = 128;
 /// The most characters of a person's name.
 pub const PERSON_NAME: usize = 100;
+/// The most addresses in a customer's address book.
+pub const ADDRESSES: u32 = 20;
+/// How long a token that was sent by mail is good: a password reset, a new e-mail address.
+pub const MAILED_LIFE: Duration = Duration::from_secs(60 * 60);
+/// The most mails of one kind that an account is sent within [`MAILED_LIFE`].
+pub const MAILED_TIMES: u32 = 5;
+/// The most administrators: their roster is one item.
+pub const ADMINS: usize = 100;
 /// How long an access token is valid; API Gateway cannot be told that one was revoked, so it is short.
 pub const ACCESS_LIFE: Duration = Duration::from_secs(15 * 60);
 /// A session that was not refreshed for so long is over.

@@ -68,6 +68,8 @@ pub mod code {
         UNAUTHENTICATED = "unauthenticated" 401 Caller false "A valid access token is required";
         /// E-mail and password do not match.
         BAD_CREDENTIALS = "bad-credentials" 401 Caller false "The credentials are not valid";
+        /// A token from a mail that is not ours, was used, or is too old.
+        MAILED_TOKEN = "mailed-token-invalid" 400 Caller false "The token from the mail is not valid";
         /// The token lacks the scope.
         FORBIDDEN = "forbidden" 403 Caller false "The access token does not allow this";
         /// The request came past the CDN.
@@ -96,6 +98,18 @@ pub mod code {
         SKU_TAKEN = "sku-taken" 409 Caller false "Another product has this SKU";
         /// An account with this e-mail exists.
         EMAIL_TAKEN = "email-taken" 409 Caller false "An account with this e-mail exists";
+        /// No such address in the caller's address book.
+        ADDRESS_NOT_FOUND = "address-not-found" 404 Caller false "There is no such address";
+        /// The address book holds as many addresses as it may.
+        ADDRESS_BOOK_FULL = "address-book-full" 409 Caller false "The address book is full";
+        /// No such account, to administrators.
+        USER_NOT_FOUND = "user-not-found" 404 Caller false "There is no such account";
+        /// Nobody would be an administrator any more.
+        LAST_ADMIN = "last-admin" 409 Caller false "Nobody would be an administrator any more";
+        /// There are as many administrators as there may be.
+        TOO_MANY_ADMINS = "too-many-admins" 409 Caller false "There are as many administrators as there may be";
+        /// The order's payment is not decided yet.
+        ORDER_PENDING = "order-pending" 409 Caller true "The order is not decided yet";
         /// Line and cart are of different currencies.
         CURRENCY_MISMATCH = "currency-mismatch" 409 Caller false "The currencies differ";
         /// The cart holds as many lines as it may.
@@ -184,6 +198,8 @@ pub mod code {
         TOO_MANY_REQUESTS = "too-many-requests" 429 Caller true "Too many requests";
         /// Too many payments were refused from this cart, person, address or payment method.
         TOO_MANY_ATTEMPTS = "too-many-attempts" 429 Caller true "Too many payments were refused";
+        /// Too many sign-ins failed with this address or from this network.
+        TOO_MANY_SIGN_INS = "too-many-sign-ins" 429 Caller true "Too many sign-ins failed";
         /// A bug of ours.
         INTERNAL = "internal" 500 Ours false "Something went wrong on our side";
         /// The database throttled or failed for a moment.

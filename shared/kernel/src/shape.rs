@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
 use crate::id::{
-    CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, ReservationId, ReviewId, TransferId,
-    UserId,
+    AddressId, CartId, EventId, ExportId, GiftCardId, ImportId, IntentId, OrderId, ProductId, ReservationId, ReviewId,
+    TransferId, UserId,
 };
 use crate::money::Currency;
 use crate::problem::{FieldError, Place};
@@ -195,6 +195,7 @@ fn format_rule(format: &str, text: &str) -> Option<String> {
         "id-rsv" => rule(ReservationId::parse(text).is_some(), "a reservation id"),
         "id-trf" => rule(TransferId::parse(text).is_some(), "a transfer id"),
         "id-gft" => rule(GiftCardId::parse(text).is_some(), "a gift card id"),
+        "id-adr" => rule(AddressId::parse(text).is_some(), "an address id"),
         "id-rev" => rule(ReviewId::parse(text).is_some(), "a review id"),
         "id-imp" => rule(ImportId::parse(text).is_some(), "an import id"),
         "id-exp" => rule(ExportId::parse(text).is_some(), "an export id"),

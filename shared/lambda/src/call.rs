@@ -1,5 +1,6 @@
 //! What a handler is given: the parsed request, and the context of the invocation.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Caller {
     pub id: UserId,
     /// What the token allows.
     pub scopes: Vec<String>,
+    /// Which sign-in the token comes from, when it says.
+    pub session: Option<String>,
 }
 
 impl Caller {
@@ -70,12 +73,34 @@ pub(crate) struct Inner {
     pub fingerprint: String,
     pub asked: Option<Asked>,
     pub headers: http::HeaderMap,
+    /// Where the request came from, as API Gateway saw it.
+    pub source_ip: Option<String>,
     /// The body as it came, on a route that declares no shape for it.
     pub body: Vec<u8>,
     pub fields: Option<String>,
     /// Whether the address had parameters.
     pub parameters: bool,
     pub notes: Mutex<Notes>,
+}
+
+/// The network of an address, which may have a port behind it: the first 24 bits, or 56 in IPv6.
+fn network(text: &str) -> Option<String> {
+    let text = text.trim();
+    let address = text.parse::<IpAddr>().ok().or_else(|| {
+        // CloudFront writes an IPv6 address and its port without brackets.
+        let (address, _) = text.rsplit_once(':')?;
+        address.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    })?;
+    Some(match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{:x}::/56", d & 0xff00)
+        }
+    })
 }
 
 /// What a handler adds to the log line and to the metrics.
@@ -105,6 +130,7 @@ impl Cx {
             fingerprint: String::new(),
             asked: None,
             headers: http::HeaderMap::new(),
+            source_ip: None,
             body: Vec::new(),
             fields: None,
             parameters: false,
@@ -193,6 +219,18 @@ impl Cx {
         self.0.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The network that the request comes from: 256 neighbouring addresses, or what a household has in IPv6. `unknown` when
+    /// nobody said.
+    #[must_use]
+    pub fn network(&self) -> String {
+        let header = self.0.platform.config().client_ip_header.as_deref();
+        let said = match header {
+            Some(name) => self.header(name),
+            None => self.0.source_ip.as_deref(),
+        };
+        said.and_then(network).unwrap_or_else(|| "unknown".into())
+    }
+
     /// The body byte for byte, on a route that declares no shape for it: what a sender's signature is over.
     #[must_use]
     pub fn raw_body(&self) -> &[u8] {
@@ -253,5 +291,26 @@ impl Cx {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_network() {
+        for (text, expected) in [
+            ("203.0.113.7", Some("203.0.113.0/24")),
+            ("203.0.113.200:4711", Some("203.0.113.0/24")),
+            ("::ffff:203.0.113.9", Some("203.0.113.0/24")),
+            ("2001:db8:1:2345::1", Some("2001:db8:1:2300::/56")),
+            ("[2001:db8:1:2399::2]:443", Some("2001:db8:1:2300::/56")),
+            ("", None),
+            ("localhost", None),
+            ("203.0.113.7, 10.0.0.1", None),
+        ] {
+            assert_eq!(network(text).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -126,6 +126,8 @@ impl Auth {
     pub const STAFF_CATALOG: Self = Self::Scopes(&["staff:catalog", "admin"]);
     /// Staff of the warehouse.
     pub const STAFF_INVENTORY: Self = Self::Scopes(&["staff:inventory", "admin"]);
+    /// Administrators.
+    pub const ADMIN: Self = Self::Scopes(&["admin"]);
     /// Another sales channel: a point of sale, a marketplace.
     pub const CHANNEL: Self = Self::Scopes(&["channel", "admin"]);
     /// Staff that looks after orders.

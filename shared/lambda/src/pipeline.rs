@@ -134,7 +134,7 @@ impl Served {
     fn open(&self, request: lambda_http::Request, context: &Context, started: Timestamp) -> (Cx, Raw, Option<Problem>) {
         let path = request.path_parameters().iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         let query = request.query_string_parameters().iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-        let claims = gateway_claims(&request);
+        let (claims, source_ip) = (gateway_claims(&request), source_ip(&request));
         let (parts, body) = request.into_parts();
         let body = match body {
             Body::Text(text) => text.into_bytes(),
@@ -176,6 +176,7 @@ impl Served {
             fingerprint,
             asked,
             headers: raw.headers.clone(),
+            source_ip,
             body: if self.route.documented.body.is_none() { raw.body.clone() } else { Vec::new() },
             fields: raw.query.iter().find(|(name, _)| name == "fields").map(|(_, value)| value.clone()),
             parameters: !raw.query.is_empty(),
@@ -329,12 +330,18 @@ fn take<T>(keep: &mut impl FnMut(Result<(), Problem>), result: Result<Option<T>,
 struct Claimed {
     subject: String,
     scopes: Vec<String>,
+    session: Option<String>,
 }
 
 impl Claimed {
     fn caller(self) -> Option<Caller> {
-        Some(Caller { id: UserId::parse(&self.subject)?, scopes: self.scopes })
+        Some(Caller { id: UserId::parse(&self.subject)?, scopes: self.scopes, session: self.session })
     }
+}
+
+fn source_ip(request: &lambda_http::Request) -> Option<String> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else { return None };
+    context.http.source_ip.clone()
 }
 
 fn gateway_claims(request: &lambda_http::Request) -> Option<Claimed> {
@@ -342,5 +349,5 @@ fn gateway_claims(request: &lambda_http::Request) -> Option<Claimed> {
     let jwt = context.authorizer.as_ref()?.jwt.as_ref()?;
     let scope = jwt.claims.get("scope").cloned().unwrap_or_default();
     let scopes = scope.split_ascii_whitespace().map(str::to_owned).collect();
-    Some(Claimed { subject: jwt.claims.get("sub")?.clone(), scopes })
+    Some(Claimed { subject: jwt.claims.get("sub")?.clone(), scopes, session: jwt.claims.get("sid").cloned() })
 }

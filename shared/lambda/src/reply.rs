@@ -53,6 +53,12 @@ impl Reply {
         Self::json(StatusCode::ACCEPTED, value).header(header::LOCATION, location)
     }
 
+    /// 202 without a body: it will be done, and there is nothing to look at.
+    #[must_use]
+    pub fn noted() -> Self {
+        Self::with(StatusCode::ACCEPTED, None)
+    }
+
     /// 301: it is elsewhere now, and stays there.
     #[must_use]
     pub fn moved(location: &str) -> Self {

@@ -34,6 +34,9 @@ pub struct Claims {
     pub scope: String,
     /// Its own id.
     pub jti: String,
+    /// Which sign-in it comes from: tells one from another, and is no use to anybody. Empty when the token does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sid: String,
 }
 
 impl Claims {
@@ -41,7 +44,8 @@ impl Claims {
     #[must_use]
     pub fn caller(&self) -> Option<Caller> {
         let scopes = self.scope.split_ascii_whitespace().map(str::to_owned).collect();
-        Some(Caller { id: UserId::parse(&self.sub)?, scopes })
+        let session = Some(self.sid.clone()).filter(|sid| !sid.is_empty());
+        Some(Caller { id: UserId::parse(&self.sub)?, scopes, session })
     }
 }
 
@@ -72,25 +76,42 @@ pub fn assemble(signing_input: &str, signature: &[u8]) -> String {
     format!("{signing_input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// A public key that tokens are verified with.
+/// The public keys that tokens are verified with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verifier {
-    pkcs1: Vec<u8>,
+    keys: Vec<PublishedKey>,
     issuer: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PublishedKey {
+    id: String,
+    pkcs1: Vec<u8>,
+}
+
 impl Verifier {
-    /// From a PEM `PUBLIC KEY` (RFC 7468).
+    /// From PEM `PUBLIC KEY`s (RFC 7468), one or several one after the other; `None` when one of them is none.
     #[must_use]
     pub fn from_pem(pem: &str, issuer: &str) -> Option<Self> {
-        let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
-        Self::from_der(&STANDARD.decode(body).ok()?, issuer)
+        let blocks = pem.split("-----END PUBLIC KEY-----").filter(|block| !block.trim().is_empty());
+        let ders = blocks.map(|block| {
+            let body: String = block.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+            STANDARD.decode(body).ok()
+        });
+        let ders: Vec<Vec<u8>> = ders.collect::<Option<_>>()?;
+        Self::of(ders.iter().map(Vec::as_slice), issuer)
     }
 
     /// From the DER of a SubjectPublicKeyInfo.
     #[must_use]
     pub fn from_der(spki: &[u8], issuer: &str) -> Option<Self> {
-        Some(Self { pkcs1: public_key(spki)?.to_vec(), issuer: issuer.to_owned() })
+        Self::of([spki], issuer)
+    }
+
+    fn of<'a>(ders: impl IntoIterator<Item = &'a [u8]>, issuer: &str) -> Option<Self> {
+        let key = |der: &[u8]| Some(PublishedKey { id: key_id(der), pkcs1: public_key(der)?.to_vec() });
+        let keys: Vec<PublishedKey> = ders.into_iter().map(key).collect::<Option<_>>()?;
+        (!keys.is_empty()).then(|| Self { keys, issuer: issuer.to_owned() })
     }
 
     /// The claims of a token that is valid now.
@@ -102,14 +123,21 @@ impl Verifier {
             return Err(TokenError::Malformed);
         };
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed);
-        let algorithm: Algorithm = serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)?;
-        if algorithm.alg != "RS256" {
+        let header_read: Header = serde_json::from_slice(&decode(header)?).map_err(|_| TokenError::Malformed)?;
+        if header_read.alg != "RS256" {
             return Err(TokenError::Malformed);
         }
         let signed = &token[..header.len() + 1 + payload.len()];
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.pkcs1)
-            .verify(signed.as_bytes(), &decode(signature)?)
-            .map_err(|_| TokenError::BadSignature)?;
+        let signature = decode(signature)?;
+        // The header names the key; it is one of ours or none.
+        let named = |key: &&PublishedKey| header_read.kid.as_ref().is_none_or(|kid| *kid == key.id);
+        let verifies = |key: &PublishedKey| {
+            let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.pkcs1);
+            key.verify(signed.as_bytes(), &signature).is_ok()
+        };
+        if !self.keys.iter().filter(named).any(verifies) {
+            return Err(TokenError::BadSignature);
+        }
         let claims: Claims = serde_json::from_slice(&decode(payload)?).map_err(|_| TokenError::Malformed)?;
         if claims.iss != self.issuer || claims.aud != AUDIENCE {
             return Err(TokenError::Foreign);
@@ -123,8 +151,10 @@ impl Verifier {
 }
 
 #[derive(Deserialize)]
-struct Algorithm {
+struct Header {
     alg: String,
+    #[serde(default)]
+    kid: Option<String>,
 }
 
 /// The RSAPublicKey inside a SubjectPublicKeyInfo: `SEQUENCE { SEQUENCE { OID … }, BIT STRING { key } }`.
@@ -201,6 +231,7 @@ mod tests {
             exp: 1_795_000_900,
             scope: "customer admin".into(),
             jti: "j1".into(),
+            sid: "s1".into(),
         }
     }
 
@@ -242,6 +273,25 @@ mod tests {
         for end in 0..40 {
             assert_eq!(Verifier::from_der(&der[..end], ISSUER), None, "{end} bytes");
         }
+    }
+
+    #[test]
+    fn a_token_of_either_key_is_good_while_both_are_published_and_names_its_own() {
+        let other = RsaKeyPair::from_pkcs8(&der_of(FOREIGN)).unwrap();
+        // SubjectPublicKeyInfo of a 2048-bit RSA key: a fixed head before the PKCS #1 key.
+        let head = &der_of(PUBLIC)[..24];
+        let spki = [head, other.public().as_ref()].concat();
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(&spki));
+        let both = Verifier::from_pem(&format!("{PUBLIC}{pem}"), ISSUER).unwrap();
+        let now = Timestamp::from_millis(1_795_000_100_000);
+        let input = signing_input(&key_id(&spki), &claims());
+        let next = assemble(&input, &signature(FOREIGN, &input));
+        assert!(both.verify(&next, now).is_ok() && both.verify(&token(&claims()), now).is_ok());
+        assert_eq!(verify(&next), Err(TokenError::BadSignature), "before it is published");
+        let liar = signing_input(&key_id(&der_of(PUBLIC)), &claims());
+        let liar = assemble(&liar, &signature(FOREIGN, &liar));
+        assert_eq!(both.verify(&liar, now), Err(TokenError::BadSignature), "it names the other key");
+        assert_eq!(Verifier::from_pem(&format!("{PUBLIC}-----BEGIN PUBLIC KEY-----\nrubbish"), ISSUER), None);
     }
 
     #[test]

@@ -89,6 +89,8 @@ async fn count_from(seed: u64) -> Result<Option<Vec<Flow>>, Failure> {
         return Ok(None);
     }
     metered.expiry(&mut flows).await?;
+    let row = format!("{path}/recommendations");
+    flows.push(metered.flow("recommendations of a product, without search", Method::GET, &row, None, None).await?.1);
     Ok(Some(flows))
 }
 

@@ -237,6 +237,7 @@ mod tests {
             exp: 2,
             scope: "scope1 scope2".into(),
             jti: "j".into(),
+            sid: String::new(),
         };
         let routed = Routed {
             route_key: "POST /my/{parameter1}".into(),

@@ -41,7 +41,8 @@ use reviews::table::WriteReview;
 use reviews::{NewReview, Review};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use users::{Account, Family, RefreshToken};
+use users::mailed::Ticket;
+use users::{Account, EmailChange, Entry, Family, RefreshToken};
 
 use crate::shop::{PREFIX, Shop};
 
@@ -258,21 +259,28 @@ async fn accounts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
         ("usr_GoldenCustomer", "ada@example.com", "Ada Lovelace", &everything[..1]),
         ("usr_GoldenStaff", "grace@example.com", "Grace Hopper", &everything[..]),
     ] {
-        let account = Account {
-            id: known(id)?,
-            email: known(email)?,
-            name: name.to_owned(),
-            password: users::password::hash(PASSWORD, platform.random()).map_err(Problem::internal)?,
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            version: 1,
-            created_at: now,
-        };
-        create.create(&account).await?;
+        let password = users::password::hash(PASSWORD, platform.random()).map_err(Problem::internal)?;
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let account = Account::new(known(id)?, known(email)?, name.to_owned(), password, scopes, now);
+        // Tokens of mails are made of these and the secret.
+        let ticket = |nonce: &str| Ticket { nonce: nonce.into(), ..Ticket::new([0; 16], now) };
+        let change = EmailChange { to: known("ada@new.example")?, ticket: ticket("golden-email") };
+        let asked = id == "usr_GoldenCustomer";
+        let reset = asked.then(|| ticket("golden-reset"));
+        create.create(&Account { reset, email_change: asked.then_some(change), ..account }).await?;
     }
+    capability::<users::table::ChangeAccount>(platform)?.enlist(&known("usr_GoldenStaff")?, true).await?;
+    let home: Address = known(json!({
+        "name": "Ada Lovelace", "line1": "Unter den Linden 1", "city": "Berlin", "postal_code": "10117", "country": "DE",
+    }))?;
+    let book: users::table::ChangeBook = capability(platform)?;
+    book.add(&customer()?, &Entry { id: known("adr_GoldenHome")?, address: home, added_at: now }).await?;
     // rft_BAQEBAQEBAQEBAQEBAQEBA.1.BQUFBQUFBQUFBQUFBQUFBQ
     let token = RefreshToken::first([4; 16], [5; 16]);
     let begin: users::table::BeginFamily = capability(platform)?;
-    begin.begin(&token, &Family::begin(&token, &customer()?, now)).await?;
+    let find: users::table::FindAccount = capability(platform)?;
+    let ada = find.by_id(&customer()?).await?.ok_or_else(|| Problem::internal("the account is not there"))?;
+    begin.begin(&token, &Family::begin(&token, &ada, now)).await?;
     Ok(())
 }
 
@@ -280,10 +288,12 @@ fn customer() -> Result<UserId, Problem> {
     known("usr_GoldenCustomer")
 }
 
-/// One cart to shop with, and one that the paid order claims.
+/// One cart to shop with, one of a guest who signs in, and one that the paid order claims.
 async fn carts(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
     let create: cart::table::CreateCart = capability(platform)?;
-    for (id, order) in [("crt_GoldenCart", None), ("crt_GoldenClaimedCart", Some("ord_GoldenPaid1"))] {
+    for (id, order) in
+        [("crt_GoldenCart", None), ("crt_GoldenGuestCart", None), ("crt_GoldenClaimedCart", Some("ord_GoldenPaid1"))]
+    {
         let mut cart = Cart::new(known(id)?, Currency::EUR, now);
         let line = Line {
             product_id: known("prd_GoldenTea")?,
@@ -318,6 +328,11 @@ async fn orders(platform: &Platform, now: Timestamp) -> Result<(), Problem> {
         holds.hold(&CounterKey::main(sku()?), &hold).await.map_err(Problem::from)?;
         let order = order(id, status, payment, created, expires)?;
         open.open(&order).await?;
+        if order.id.as_str() == "ord_GoldenPaid1" {
+            // One that somebody bought as a guest, of which nothing is left to do.
+            let (id, holds, uses) = (known("ord_GoldenGuest")?, Vec::new(), Vec::new());
+            open.open(&Order { id, customer: None, holds, uses, ..order.clone() }).await?;
+        }
         if status == Status::Paid {
             let bank = Builtin::connect(platform).map_err(Problem::internal)?;
             let paid = bank.charge(&intent_of(&order), "pm_card_visa").await;

@@ -24,7 +24,12 @@ use testkit::{Target, blackbox, race};
 type Failure = Box<dyn std::error::Error>;
 
 /// Variables of the shop's functions that may be set from outside.
-const TUNABLE: [&str; 11] = [
+const TUNABLE: [&str; 16] = [
+    "OXCART_TOKENS_SPARE",
+    "OXCART_CLIENT_IP_HEADER",
+    "OXCART_SIGN_INS_HERE",
+    "OXCART_SIGN_INS_ACCOUNT",
+    "OXCART_SIGN_INS_NETWORK",
     "OXCART_ISSUER",
     "OXCART_MAIL_FROM",
     "OXCART_PAYMENT_TIMEOUT_MS",

@@ -20,6 +20,7 @@ pub fn services() -> Vec<Service> {
         service("orders", "What was bought, and how it goes on.", orders::functions()),
         service("promotions", "Coupons and gift cards.", promotions::functions()),
         service("search", "Finding products.", search::functions()),
+        service("recommendations", "What shoppers may want next.", recommendations::functions()),
         service("users", "Accounts and access tokens.", users::functions()),
         service("notifications", "Mail about orders.", notifications::functions()),
         service("relay", "From the tables' streams to the workers' queues.", relay::functions()),
@@ -49,6 +50,7 @@ pub fn tables() -> Vec<TableSpec> {
         payments::TABLES,
         promotions::TABLES,
         search::TABLES,
+        recommendations::TABLES,
     ]
     .concat()
 }
@@ -65,6 +67,7 @@ pub fn queues() -> Vec<QueueSpec> {
         notifications::QUEUES,
         promotions::QUEUES,
         search::QUEUES,
+        recommendations::QUEUES,
     ]
     .concat()
 }

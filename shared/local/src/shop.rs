@@ -268,7 +268,10 @@ impl Shop {
         })?;
         make_resources(&engine, &registry).await?;
         let (mail, mail_is_temporary) = mail_folder(&options)?;
-        let pem = public_key(&engine).await?;
+        let mut pem = public_key(&engine, &format!("alias/{PREFIX}-{}", aws::keys::TOKENS.name)).await?;
+        if let Some(spare) = options.variables.get("OXCART_TOKENS_SPARE") {
+            pem.push_str(&public_key(&engine, spare).await?);
+        }
         let variables = variables(&options, &pem, &mail);
         let config = Config::from_vars(&variables)?;
         let verifier =
@@ -665,8 +668,8 @@ fn temporary_folder() -> PathBuf {
 }
 
 /// The public key of access tokens, in PEM.
-async fn public_key(engine: &Engine) -> Result<String, ShopError> {
-    let ask = json!({ "KeyId": format!("alias/{PREFIX}-{}", aws::keys::TOKENS.name) });
+async fn public_key(engine: &Engine, id: &str) -> Result<String, ShopError> {
+    let ask = json!({ "KeyId": id });
     let answer = setup::call(engine, "TrentService.GetPublicKey", &ask).await;
     let answer = answer.map_err(|refused| ShopError::Key(refused.message))?;
     let encoded = answer["PublicKey"].as_str().unwrap_or_default().to_owned();

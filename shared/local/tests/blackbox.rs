@@ -35,6 +35,8 @@ const RARE: &[(&str, &str, &str)] = &[
         "sqs:SendMessage on oxcart-local-retry-payment",
         "only when a provider neither answers nor reports in time; saga tests",
     ),
+    ("recommend-for-me", "by-rating", "only where hardly anything is sold; the tests of a shop without search"),
+    ("recommend-for-product", "by-rating", "the same"),
     ("reconcile-orders", "", "it runs every five minutes, and takes up what others gave up; the simulation"),
     ("capture-order", "oxcart-local-payments", "only where money is set aside; saga tests and the simulation"),
     ("capture-order", "dynamodb:UpdateItem on oxcart-local-orders", "the same"),
@@ -74,7 +76,10 @@ async fn the_suite_passes_and_every_grant_is_used() {
     let listener = gateway::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     // An answer of the provider that never comes is waited for: shorter here than in a shop.
-    let variables = BTreeMap::from([("OXCART_PAYMENT_TIMEOUT_MS".to_owned(), "1000".to_owned())]);
+    let variables = BTreeMap::from([
+        ("OXCART_PAYMENT_TIMEOUT_MS".to_owned(), "1000".to_owned()),
+        ("OXCART_TOKENS_SPARE".into(), "alias/oxcart-local-tokens-spare".into()),
+    ]);
     let options = Options {
         offload: true,
         base_url: url.clone(),

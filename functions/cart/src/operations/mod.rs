@@ -4,6 +4,7 @@ pub mod apply_coupon;
 pub mod close_cart;
 pub mod create_cart;
 pub mod get_cart;
+pub mod merge_cart;
 pub mod remove_coupon;
 pub mod remove_line;
 pub mod set_line;
@@ -19,7 +20,7 @@ use promotions::table::ReadPromotion;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::cart::Cart;
+use crate::cart::{Cart, MergeNote};
 use crate::table::{Change, Changed};
 use crate::view::CartView;
 
@@ -66,6 +67,16 @@ pub(crate) type Shelves = (FindProducts, ReadStock, ReadPromotion);
 
 /// The cart with present prices and stock, and with its coupon when it has one: reads side by side.
 pub(crate) async fn shown(cart: &Cart, shelves: &Shelves, cx: &Cx) -> Result<Reply, Problem> {
+    shown_with(cart, shelves, Vec::new(), cx).await
+}
+
+/// The same with notes on what was merged into it.
+pub(crate) async fn shown_with(
+    cart: &Cart,
+    shelves: &Shelves,
+    notes: Vec<MergeNote>,
+    cx: &Cx,
+) -> Result<Reply, Problem> {
     let (products, stock, promotions) = shelves;
     let ids: Vec<ProductId> = cart.lines.values().map(|line| line.product_id.clone()).collect();
     let skus: Vec<Sku> = cart.lines.keys().cloned().collect();
@@ -77,7 +88,7 @@ pub(crate) async fn shown(cart: &Cart, shelves: &Shelves, cx: &Cx) -> Result<Rep
         Some(code) => view.with_coupon(code, &look, &products, cx.now()),
         None => view,
     };
-    Ok(reply(cart, &view))
+    Ok(reply(cart, &CartView { notes, ..view }))
 }
 
 /// The same of a cart that has no coupon.

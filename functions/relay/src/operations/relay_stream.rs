@@ -5,7 +5,8 @@ use kernel::Timestamp;
 use lambda::{Change, Consumer, Cx, Function, StreamFailure};
 
 use crate::routes::{
-    Outgoing, order_changed, payment_reported, product_changed, promotion_changed, search_changed, stock_changed,
+    Outgoing, account_changed, order_changed, payment_reported, product_changed, promotion_changed, search_changed,
+    stock_changed,
 };
 
 /// The relays, one per table.
@@ -42,6 +43,11 @@ pub fn functions() -> Vec<Function> {
             .batch(100)
             .stream(&search::table::TABLE, relay_search)
             .binary("relay-stream"),
+        Consumer::new("relay-stream-users")
+            .summary("Carry what owners of accounts asked for to the worker that sends mail")
+            .batch(100)
+            .stream(&users::table::USERS, relay_users)
+            .binary("relay-stream"),
     ]
 }
 
@@ -53,13 +59,14 @@ fn sending(queues: &[&QueueSpec]) -> Vec<Grant> {
 #[derive(Clone)]
 struct OrderQueues(Vec<(&'static str, Queue)>);
 
-const OF_ORDERS: [&QueueSpec; 7] = [
+const OF_ORDERS: [&QueueSpec; 8] = [
     &checkout::operations::expire_orders::QUEUE,
     &checkout::operations::retry_payment::QUEUE,
     &checkout::operations::move_money::QUEUE,
     &inventory::operations::confirm_holds::QUEUE,
     &promotions::operations::confirm_uses::QUEUE,
     &cart::operations::close_cart::QUEUE,
+    &recommendations::operations::build_recommendations::QUEUE,
     &notifications::operations::send_email::QUEUE,
 ];
 
@@ -160,6 +167,22 @@ impl Capability for SearchQueues {
     }
 }
 
+/// The queue that changes of accounts go to.
+#[derive(Clone)]
+struct UserQueues(Vec<(&'static str, Queue)>);
+
+const OF_USERS: [&QueueSpec; 1] = [&notifications::operations::send_email::QUEUE];
+
+impl Capability for UserQueues {
+    fn grants() -> Vec<Grant> {
+        sending(&OF_USERS)
+    }
+
+    fn connect(platform: &Platform) -> Result<Self, ConfigError> {
+        Ok(Self(OF_USERS.iter().map(|queue| (queue.name, platform.queue(queue))).collect()))
+    }
+}
+
 async fn relay_orders(changes: Vec<Change>, cx: Cx, queues: OrderQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, order_changed).await
 }
@@ -182,6 +205,10 @@ async fn relay_catalog(changes: Vec<Change>, cx: Cx, queues: CatalogQueues) -> R
 
 async fn relay_search(changes: Vec<Change>, cx: Cx, queues: SearchQueues) -> Result<(), StreamFailure> {
     relay(&changes, &cx, &queues.0, search_changed).await
+}
+
+async fn relay_users(changes: Vec<Change>, cx: Cx, queues: UserQueues) -> Result<(), StreamFailure> {
+    relay(&changes, &cx, &queues.0, account_changed).await
 }
 
 /// Sends what all changes mean, a batch per queue. When a queue fails, everything comes again from the first change that

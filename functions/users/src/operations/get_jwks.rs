@@ -1,6 +1,7 @@
-//! `GET /.well-known/jwks.json`: the key that access tokens are verified with (RFC 7517).
+//! `GET /.well-known/jwks.json`: the keys that access tokens are verified with (RFC 7517): the one that signs, and the one
+//! that will or did. Who verifies knows both long before they change places (docs/operations.md).
 
-use aws::keys::PublicKey;
+use aws::keys::{PublicKey, SparePublicKey};
 use kernel::Problem;
 use lambda::token::{key_id, modulus_and_exponent};
 use lambda::{Call, Freshness, Function, Http, Reply};
@@ -42,10 +43,19 @@ pub fn function() -> Function {
         .handle(handle)
 }
 
-async fn handle(_: Call, key: PublicKey) -> Result<Reply, Problem> {
-    let der = key.der().await?;
+async fn handle(_: Call, (key, spare): (PublicKey, SparePublicKey)) -> Result<Reply, Problem> {
+    let mut keys = vec![jwk(key.der().await?)?];
+    if let Some(der) = spare.der().await? {
+        keys.push(jwk(der)?);
+    }
+    // A stage whose keys are the same one has one.
+    keys.dedup_by(|a, b| a.kid == b.kid);
+    Ok(Reply::ok(&KeySet { keys }))
+}
+
+fn jwk(der: &[u8]) -> Result<Key, Problem> {
     let Some((n, e)) = modulus_and_exponent(der) else {
-        return Err(Problem::internal("the key of access tokens is not an RSA key"));
+        return Err(Problem::internal("a key of access tokens is not an RSA key"));
     };
-    Ok(Reply::ok(&KeySet { keys: vec![Key { kty: "RSA", usage: "sig", alg: "RS256", kid: key_id(der), n, e }] }))
+    Ok(Key { kty: "RSA", usage: "sig", alg: "RS256", kid: key_id(der), n, e })
 }

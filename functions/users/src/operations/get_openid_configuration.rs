@@ -35,7 +35,7 @@ pub struct Discovery {
     /// What tokens may allow.
     pub scopes_supported: &'static [&'static str],
     /// What tokens say.
-    pub claims_supported: [&'static str; 7],
+    pub claims_supported: [&'static str; 8],
 }
 
 /// The declaration.
@@ -62,6 +62,6 @@ async fn handle(_: Call, issuer: Issuer) -> Result<Reply, Problem> {
         id_token_signing_alg_values_supported: ["RS256"],
         token_endpoint_auth_methods_supported: ["none"],
         scopes_supported: SCOPES,
-        claims_supported: ["iss", "sub", "aud", "iat", "exp", "scope", "jti"],
+        claims_supported: ["iss", "sub", "aud", "iat", "exp", "scope", "jti", "sid"],
     }))
 }

@@ -54,15 +54,9 @@ pub fn function() -> Function {
 async fn handle(call: Call<Nothing, Nothing, Registration>, accounts: CreateAccount) -> Result<Reply, Problem> {
     let (cx, body) = (call.cx, call.body);
     let name = checked(&body)?;
-    let account = Account {
-        id: UserId::new(cx.seed()),
-        email: body.email,
-        name,
-        password: password::hash(&body.password, cx.random()).map_err(Problem::internal)?,
-        scopes: vec![account::CUSTOMER.to_owned()],
-        version: 1,
-        created_at: cx.now(),
-    };
+    let hash = password::hash(&body.password, cx.random()).map_err(Problem::internal)?;
+    let scopes = vec![account::CUSTOMER.to_owned()];
+    let account = Account::new(UserId::new(cx.seed()), body.email, name, hash, scopes, cx.now());
     match accounts.create(&account).await? {
         Created::Yes => Ok(created(account)),
         Created::IdTaken(there) if same(&there, &account, &body.password) => Ok(created(*there)),

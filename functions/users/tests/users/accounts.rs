@@ -149,6 +149,6 @@ async fn two_who_make_the_first_administrator_at_once_make_one() {
     let Some(users) = users().await else { return };
     let email = Email::parse("admin@example.com").unwrap();
     let ensure = || users::ensure_staff(&users.platform, &email, "secret", &["admin"]);
-    let (a, b) = futures_util::future::join(ensure(), ensure()).await;
+    let (a, b) = futures_util::future::join(Box::pin(ensure()), Box::pin(ensure())).await;
     assert_eq!(a.unwrap(), b.unwrap());
 }

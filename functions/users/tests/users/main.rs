@@ -4,5 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without ends it")]
 
 mod accounts;
+mod guesses;
+mod profile;
+mod resets;
+mod roles;
 mod sessions;
 mod support;

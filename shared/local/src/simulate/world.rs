@@ -240,6 +240,7 @@ impl World {
             exp: i64::MAX,
             scope: "admin".into(),
             jti: String::new(),
+            sid: String::new(),
         };
         let world = Self { shop, clock, gate: gate.clone(), orders: Arc::default(), crowded, staff: Arc::new(staff) };
         // Scarce in most storms; plenty in some, so that who comes back finds a unit.

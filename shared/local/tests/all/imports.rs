@@ -22,6 +22,7 @@ async fn call(shop: &Shop, method: Method, path: &str, key: &str, body: impl Int
         exp: i64::MAX,
         scope: "admin".into(),
         jti: String::new(),
+        sid: String::new(),
     };
     let request = Request::builder().method(method).uri(path).header("content-type", "application/octet-stream");
     let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };

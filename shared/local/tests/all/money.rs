@@ -29,6 +29,7 @@ async fn staff(world: &World, path: &str, key: &str, body: &Value) -> (u16, Valu
         exp: i64::MAX,
         scope: "admin".into(),
         jti: String::new(),
+        sid: String::new(),
     };
     let request = Request::builder().method(Method::POST).uri(path).header("content-type", "application/json");
     let request = request.header("idempotency-key", key).body(Bytes::from(body.to_string())).unwrap();

@@ -51,6 +51,7 @@ async fn call(world: &World, who: &UserId, method: Method, path: &str, body: &Va
         exp: i64::MAX,
         scope: "customer admin".into(),
         jti: String::new(),
+        sid: String::new(),
     };
     let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
     let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };

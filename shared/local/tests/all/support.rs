@@ -191,6 +191,7 @@ pub async fn token(shop: &Shop, change: impl FnOnce(&mut Claims)) -> String {
         exp: now + 900,
         scope: "customer staff:things".into(),
         jti: "1".into(),
+        sid: String::new(),
     };
     change(&mut claims);
     let key = PublicKey::connect(shop.platform()).unwrap();

@@ -19,8 +19,10 @@ mod inventory;
 mod ledger;
 mod orders;
 mod payments;
+mod people;
 mod policies;
 mod promotions;
+mod recommendations;
 mod refunds;
 mod reservations;
 mod reviews;
@@ -88,7 +90,9 @@ pub fn cases() -> Vec<Case> {
         refunds::cases(),
         orders::cases(),
         search::cases(),
+        recommendations::cases(),
         users::cases(),
+        people::cases(),
         http_contract::cases(),
         idempotency::cases(),
         warehouses::cases(),

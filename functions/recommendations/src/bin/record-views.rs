@@ -1,0 +1,5 @@
+//! The Lambda `record-views`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![recommendations::operations::record_views::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `confirm-email`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::confirm_email::function()])
+}

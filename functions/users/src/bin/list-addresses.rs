@@ -1,0 +1,5 @@
+//! The Lambda `list-addresses`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::list_addresses::function()])
+}

@@ -1,0 +1,5 @@
+//! The Lambda `remove-address`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::remove_address::function()])
+}

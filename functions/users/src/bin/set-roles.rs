@@ -1,0 +1,5 @@
+//! The Lambda `set-roles`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::set_roles::function()])
+}

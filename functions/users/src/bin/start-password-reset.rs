@@ -1,0 +1,5 @@
+//! The Lambda `start-password-reset`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::start_password_reset::function()])
+}

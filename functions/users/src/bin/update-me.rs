@@ -1,0 +1,5 @@
+//! The Lambda `update-me`.
+
+fn main() -> std::process::ExitCode {
+    lambda::serve(vec![users::operations::update_me::function()])
+}
