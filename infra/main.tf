@@ -255,8 +255,9 @@ module "function" {
       OXCART_CACHE_URL = var.cache_url
     },
     var.cdn == null ? {} : {
-      OXCART_CDN            = module.cdn[0].id
-      OXCART_ORIGIN_DIGESTS = join(",", module.cdn[0].digests)
+      OXCART_CDN              = module.cdn[0].id
+      OXCART_ORIGIN_DIGESTS   = join(",", module.cdn[0].digests)
+      OXCART_CLIENT_IP_HEADER = module.cdn[0].viewer_header
     },
     var.stripe_url == null ? {} : { OXCART_STRIPE_URL = var.stripe_url },
     contains(local.token_keys, "tokens") ? { OXCART_TOKENS_KEY = local.key_arns["tokens"] } : {},

@@ -75,6 +75,8 @@ variable "protect" {
 
 locals {
   folders = ["images", "static"]
+  # From where a visitor comes, as functions are told.
+  viewer_header = "x-oxcart-viewer"
   # The secret in use, and the one before it, which edges send until they know the new one.
   versions = toset([for v in [var.secret_version, var.secret_version - 1] : tostring(v) if v > 0])
   secret   = terraform_data.secret[tostring(var.secret_version)].output
@@ -192,6 +194,21 @@ resource "aws_cloudfront_cache_policy" "this" {
 
 # Behind a path that is read by everybody there may be one that is written with a token, a key and a condition. What is kept
 # is read by functions that look at no token.
+# Says from where a visitor comes, on the routes that nobody keeps: without it API Gateway sees the CDN's own addresses, and who
+# guesses passwords would stop strangers. What a visitor writes into that header himself is overwritten.
+resource "aws_cloudfront_function" "viewer" {
+  name    = "${var.name}-viewer"
+  runtime = "cloudfront-js-2.0"
+  comment = "The address of the visitor, for the limits on sign-ins"
+  publish = true
+  code    = <<-JS
+    function handler(event) {
+      event.request.headers['${local.viewer_header}'] = { value: event.viewer.ip };
+      return event.request;
+    }
+  JS
+}
+
 resource "aws_cloudfront_origin_request_policy" "kept" {
   name = "${var.name}-kept"
 
@@ -334,6 +351,11 @@ resource "aws_cloudfront_distribution" "this" {
     cache_policy_id            = local.policies.none.cache
     origin_request_policy_id   = local.policies.none.request
     response_headers_policy_id = aws_cloudfront_response_headers_policy.this["own"].id
+
+    function_association {
+      event_type   = "viewer-request"
+      function_arn = aws_cloudfront_function.viewer.arn
+    }
   }
 
   dynamic "ordered_cache_behavior" {
@@ -399,6 +421,11 @@ output "secret" {
 output "digests" {
   description = "SHA-256 of the secrets that functions take."
   value       = [for s in terraform_data.secret : nonsensitive(sha256(s.output))]
+}
+
+output "viewer_header" {
+  description = "The header that says from where a visitor comes."
+  value       = local.viewer_header
 }
 
 output "bucket" {

@@ -8,6 +8,9 @@ mock_provider "aws" {
       domain_name = "d111111abcdef8.cloudfront.net"
     }
   }
+  mock_resource "aws_cloudfront_function" {
+    defaults = { arn = "arn:aws:cloudfront::123456789012:function/oxcart-test-viewer" }
+  }
   mock_resource "aws_s3_bucket" {
     defaults = { arn = "arn:aws:s3:::oxcart-test-public-123456789012-eu-central-1" }
   }
@@ -40,6 +43,10 @@ run "made" {
   assert {
     condition     = aws_cloudfront_distribution.this.ordered_cache_behavior[1].cache_policy_id == aws_cloudfront_cache_policy.this["named"].id
     error_message = "each with its policy"
+  }
+  assert {
+    condition     = strcontains(aws_cloudfront_function.viewer.code, "headers['${output.viewer_header}'] = { value: event.viewer.ip }")
+    error_message = "functions are told from where a visitor comes, by the header that they are told to read"
   }
   assert {
     condition     = length(output.digests) == 2 && contains(output.digests, sha256("not-a-secret"))
