@@ -22,7 +22,7 @@ use crate::{Clock, Platform};
 /// How long one exchange may take, connecting and all. Within a zone it takes less than a millisecond, and what is asked for
 /// instead a few.
 pub const WAIT: Duration = Duration::from_millis(50);
-/// A longer value is not kept: a page of a hundred hits with all its facets is a fifth of it.
+/// A longer value is not kept, in bytes, and none is read.
 pub const VALUE_BYTES: usize = 64 << 10;
 /// The longest line of an answer.
 const LINE_BYTES: u64 = 512;
