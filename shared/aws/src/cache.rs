@@ -197,7 +197,7 @@ async fn answer(from: &mut Connection) -> IoResult<Option<Vec<u8>>> {
     let mut line = Vec::new();
     (&mut *from).take(LINE_BYTES).read_until(b'\n', &mut line).await?;
     match line.strip_suffix(b"\r\n").and_then(<[u8]>::split_first) {
-        Some((b'+', _)) | Some((b'$', b"-1")) => Ok(None),
+        Some((b'+', _) | (b'$', b"-1")) => Ok(None),
         Some((b'$', digits)) => {
             let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
             let length = length.filter(|length| *length <= VALUE_BYTES).ok_or_else(|| nonsense(&line))?;
