@@ -125,7 +125,7 @@ localstack: ## the same on LocalStack (needs Docker and a licence in LOCALSTACK_
 	@$(CARGO) build --quiet --locked --profile $(PROFILE) $(TARGET) -p local --bin oxcart-local
 	@OXCART_PROFILE=$(PROFILE) infra/scripts/localstack.sh infra/scripts/blackbox.sh
 
-ci: ## what a build machine runs: check, test, demo, test-dynamodb, test-stripe, test-opensearch, test-redis, e2e
+ci: ## what a build machine runs: check, all tests, demo, e2e
 	@.ci/run
 
 .PHONY: help run import demo simulate physics mutants costs crash soak smoke watch invoke test check generate test-dynamodb test-stripe test-opensearch test-redis test-terraform tools build coldstart deploy destroy e2e localstack ci relevance bench-search
