@@ -44,7 +44,7 @@ async fn ask(shop: &Shop, query: &str) -> Outcome<Answer> {
 }
 
 /// Skips where a stage has no search.
-async fn needs_search(shop: &Shop) -> Outcome {
+pub(super) async fn needs_search(shop: &Shop) -> Outcome {
     let answer = ask(shop, "limit=1").await?;
     match answer.status {
         503 if answer.code() == "search-off" => Err(Stop::Skipped("this stage has no search".into())),
