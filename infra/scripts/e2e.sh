@@ -162,14 +162,16 @@ apply() {
 # MiniStack is one Python process. Where it answers too late, the provider sends a create again and is told that the
 # resource exists already; what was made is then taken over by its name, and the apply goes on. Prints what was taken over.
 take_over() {
-  python3 - "$work/apply.log" <<'PYTHON' >"$work/orphans"
+  python3 - "$work/apply.log" "oxcart-$stage" <<'PYTHON' >"$work/orphans"
 import re, sys
 for part in open(sys.argv[1]).read().split("Error: ")[1:]:
     name = re.match(r"creating [^(]*\(([^)]+)\)", part)
     address = re.search(r"^\s*with (\S+),$", part, re.M)
     if not (name and address and re.search(r"AlreadyExists|already exists|ResourceInUse|ResourceConflict", part)):
         sys.exit(f"not an answer that was lost: {part[:200]}")
-    print(address[1], name[1])
+    # An alias is known by its function and its own name.
+    alias = re.match(r'module\.function\["([^"]+)"\]\.aws_lambda_alias\.', address[1])
+    print(address[1], f"{sys.argv[2]}-{alias[1]}/{name[1]}" if alias else name[1])
 PYTHON
   [[ -s $work/orphans ]] || return 1
   while read -r address name; do
