@@ -232,16 +232,7 @@ impl World {
         let shop = Shop::open(options, Registry { functions, ..all }).await?;
         faults.attach(shop.engine());
         let _first = gate.engine.set(shop.engine().clone());
-        let staff = Claims {
-            iss: String::new(),
-            sub: "usr_Staff".into(),
-            aud: String::new(),
-            iat: 0,
-            exp: i64::MAX,
-            scope: "admin".into(),
-            jti: String::new(),
-            sid: String::new(),
-        };
+        let staff = crate::shop::verified("usr_Staff", "admin");
         let world = Self { shop, clock, gate: gate.clone(), orders: Arc::default(), crowded, staff: Arc::new(staff) };
         // Scarce in most storms; plenty in some, so that who comes back finds a unit.
         let more = if draw.below(3) == 0 { 9 } else { 0 };

@@ -7,23 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use catalog::Product;
 use http::{Method, Request};
-use lambda::token::Claims;
 use local::{Options, Shop, registry};
 use serde_json::{Value, json};
 
 use crate::saga::World;
 
 async fn call(shop: &Shop, method: Method, path: &str, key: &str, body: impl Into<Bytes>) -> (u16, Value) {
-    let claims = Claims {
-        iss: String::new(),
-        sub: "usr_Staff".into(),
-        aud: String::new(),
-        iat: 0,
-        exp: i64::MAX,
-        scope: "admin".into(),
-        jti: String::new(),
-        sid: String::new(),
-    };
+    let claims = local::shop::verified("usr_Staff", "admin");
     let request = Request::builder().method(method).uri(path).header("content-type", "application/octet-stream");
     let request = if key.is_empty() { request } else { request.header("idempotency-key", key) };
     let response = shop.request_of(&claims, request.body(body.into()).unwrap()).await;
